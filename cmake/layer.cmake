@@ -1,0 +1,12 @@
+# cairn_layer(NAME [PUBLIC targets...] [PRIVATE targets...])
+#
+# One layer = one folder = one static library, cairn_NAME. Its headers form a verified set, so each
+# must compile alone, and what it may include is what it links: the layers below it.
+function(cairn_layer name)
+  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  file(GLOB headers CONFIGURE_DEPENDS *.h)
+  add_library(cairn_${name} STATIC ${sources})
+  target_sources(cairn_${name} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
+  target_link_libraries(cairn_${name} PUBLIC cairn_core_settings ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()

@@ -1,0 +1,20 @@
+# Compiler settings for cairn's own targets; third-party code links none of this.
+add_library(cairn_settings INTERFACE)
+target_include_directories(cairn_settings INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(cairn_settings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Werror>)
+# Large files and modern system calls (statx, openat2, renameat2) everywhere.
+target_compile_definitions(cairn_settings INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(cairn_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
+endif()
+if(CAIRN_SANITIZE)
+  # Everything is instrumented, BLAKE3 included, so that no report is hidden by an uninstrumented caller.
+  add_compile_options(-fsanitize=${CAIRN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CAIRN_SANITIZE})
+endif()
+
+# core/ reports errors as absl::Status only; the command line keeps exceptions for CLI11.
+add_library(cairn_core_settings INTERFACE)
+target_link_libraries(cairn_core_settings INTERFACE cairn_settings)
+target_compile_options(cairn_core_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)

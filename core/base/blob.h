@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blobs and their ids: what every layer above base shares.
+#pragma once
+
+#include <array>
+
+#include "core/base/blake3.h"
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/status.h"
+
+namespace cairn {
+
+// Part of the format (docs/format.md): values are never changed or reused.
+enum class BlobKind : uint8_t {
+  kChunk = 1,  // file content; also an extended attribute's value, or a snapshot's long lists
+  kTree = 2,   // a directory, or a part of a large one
+  kList = 3,   // a part of a long chunk list
+  kLinks = 4,  // a part of the table of hard-link groups
+  kRoot = 5,   // what a snapshot points to
+};
+inline constexpr int kBlobKinds = 5;
+
+inline bool IsBlobKind(uint64_t value) { return value >= 1 && value <= kBlobKinds; }
+inline bool IsNode(BlobKind kind) { return kind != BlobKind::kChunk; }
+const char* BlobKindName(BlobKind kind);
+
+// No blob is larger, so that a frame's raw size bounds what a reader allocates.
+inline constexpr uint64_t kMaxBlobBytes = 4 * kMiB;
+
+struct BlobRef {
+  BlobKind kind = BlobKind::kChunk;
+  BlobId id;
+  friend bool operator==(const BlobRef&, const BlobRef&) = default;
+};
+
+// id = BLAKE3 keyed by the kind, so that a file with the bytes of a node does not have the node's
+// id. The keys derive from the repository's id key, which is all zeros where it is not encrypted:
+// equal content then has equal ids in every unencrypted repository. Immutable, thread-safe.
+class BlobHasher {
+ public:
+  BlobHasher() : BlobHasher(HashKey{}) {}
+  explicit BlobHasher(const HashKey& id_key);
+
+  BlobId Hash(BlobKind kind, ByteSpan bytes) const;
+
+ private:
+  std::array<HashKey, kBlobKinds + 1> keys_;
+};
+
+// Where the tree layer and the operations read blobs from.
+class BlobSource {
+ public:
+  virtual ~BlobSource() = default;
+
+  // The blob's bytes, verified against `ref.id`. NOT_FOUND if nothing holds it, DATA_LOSS if what
+  // holds it is damaged. Thread-safe.
+  virtual StatusOr<Bytes> ReadBlob(const BlobRef& ref) = 0;
+};
+
+// Where they write to.
+class BlobSink {
+ public:
+  virtual ~BlobSink() = default;
+
+  // Stores `bytes` unless the repository has them, and returns their id. Thread-safe.
+  virtual StatusOr<BlobId> WriteBlob(BlobKind kind, ByteSpan bytes) = 0;
+};
+
+}  // namespace cairn

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading what a live file holds: content as pieces, attributes, targets. docs/format.md, "Content
+// of files", has the rule for zero extents.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "core/base/bytes.h"
+#include "core/base/status.h"
+#include "core/fs/file_status.h"
+
+namespace cairn {
+
+// A descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+  int get() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// Opens a file to read its content: never follows a symlink, never blocks on a fifo, does not move
+// atime where that is permitted (O_NOATIME).
+StatusOr<Descriptor> OpenFileAt(int directory, const char* name);
+
+struct Piece {
+  bool zero = false;  // an extent of zeros; `data` is empty then
+  uint64_t bytes = 0;
+  ByteSpan data;  // valid during the callback
+};
+
+// Cuts what a file holds into zero extents and chunks. One for each thread: it owns the buffer that
+// is read into (about 1 MiB). Thread-compatible.
+class FileScanner {
+ public:
+  // `next_cut` gets at least `max_chunk_bytes` bytes, or all that is left before an extent or the
+  // end, and returns the length of the first chunk of it (see core/chunker).
+  FileScanner(size_t max_chunk_bytes, std::function<size_t(ByteSpan)> next_cut);
+  ~FileScanner();
+
+  struct Result {
+    uint64_t bytes = 0;    // in all pieces: the size to store
+    bool has_hole = false;  // by SEEK_HOLE, of an aligned 4 KiB block at least
+  };
+  // Reads to the end, whatever size was expected. Borders of reads are not seen in the pieces.
+  // `believe_holes`: holes are skipped by SEEK_DATA instead of being read; otherwise they are looked
+  // for (for has_hole) but read. `may_have_holes` false spares the calls (st_blocks shows none).
+  StatusOr<Result> ScanFile(int descriptor, bool may_have_holes, bool believe_holes,
+                            absl::FunctionRef<Status(const Piece&)> visit);
+  // From a pipe or terminal: the same pieces.
+  StatusOr<Result> ScanStream(int descriptor, absl::FunctionRef<Status(const Piece&)> visit);
+  // A small file in one read: if the file ends within `limit` bytes, its bytes (valid until the next
+  // call), ready to be scanned from memory; used to keep small files whole in a frame.
+  StatusOr<std::pair<ByteSpan, bool>> ReadSmall(int descriptor, size_t limit);
+  Status ScanMemory(ByteSpan content, absl::FunctionRef<Status(const Piece&)> visit);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Attributes, unsorted; those that are never kept (docs/format.md) are left out. Works for every
+// type of file, symlinks included. File systems without attributes give none. `name` as StatAt.
+StatusOr<std::vector<std::pair<std::string, Bytes>>> ReadXattrs(int directory, const char* name);
+
+StatusOr<std::string> ReadSymlink(int directory, const char* name);
+
+}  // namespace cairn

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Witnesses: by what a later snapshot knows that a file has not changed since it was read, without
+// opening it. docs/design.md, "Change cache", has the rules and what each is there to prevent.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/base/blake3.h"
+#include "core/base/clock.h"
+#include "core/fs/file_status.h"
+
+namespace cairn {
+
+// Hash of type, inode (where stable), size, mtime, ctime and btime; never of a device number, which
+// changes at boot. Zero means "no witness": equal to nothing, not even itself.
+using Witness = uint64_t;
+
+Witness MakeWitness(const FileStatus& status, const FileSystemTraits& traits);
+
+// The clock that the kernel stamps files with (CLOCK_REALTIME_COARSE), to be read before the first
+// statx of a directory's entries.
+Timestamp CoarseNow();
+
+// Whether a file with this status, seen when the coarse clock showed `before_stat`, could change
+// once more without its ctime moving. Racy: ctime >= before_stat - 10 ms; - 2 s where its
+// nanoseconds are 0 or the file system is not known to keep them. mtime plays no part.
+bool IsRacy(const FileStatus& status, const Timestamp& before_stat, const FileSystemTraits& traits);
+
+// Whether the file may be written through a mapping without any time stamp moving: its ctime is
+// under two minutes old, or it lies on tmpfs. Such a file gets a witness only if a read lease was
+// had before it was read.
+bool NeedsLease(const FileStatus& status, const Timestamp& now, const FileSystemTraits& traits);
+
+// Takes F_SETLEASE(F_RDLCK) and gives it back at once. True if it succeeded or is not permitted to
+// this user or file system; false if somebody has the file open, or mapped, for writing.
+// Process-wide: ignores SIGIO from the first call on.
+bool NobodyWrites(int descriptor);
+
+// The running hash of a directory, or of a leaf of a large one: names and witnesses of its entries
+// in order of names.
+class DirectoryHasher {
+ public:
+  DirectoryHasher();
+  // A zero witness spoils the hash: Finish returns nothing.
+  void Add(std::string_view name, Witness witness);
+  std::optional<std::array<uint8_t, 16>> Finish() const;
+
+ private:
+  Blake3 hasher_;
+  bool spoiled_ = false;
+};
+
+}  // namespace cairn

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a repository is after a record: the sum of all records up to it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/pack.h"
+#include "core/store/record.h"
+
+namespace cairn {
+
+// The end of the journal as somebody has seen it. Number 0 with a hash of zeros: before record 1.
+struct JournalHead {
+  uint64_t number = 0;
+  RecordHash hash;
+  friend bool operator==(const JournalHead&, const JournalHead&) = default;
+};
+
+struct PackEntry {
+  PackInfo info;
+  PackState state = PackState::kLive;
+  uint64_t named_at = 0;  // record that named it
+  uint64_t since = 0;     // record that put it into `state`
+  friend bool operator==(const PackEntry&, const PackEntry&) = default;
+};
+
+struct SnapshotRecord {
+  SnapshotEntry snapshot;
+  uint64_t record = 0;  // that made it
+  bool held = false;
+  std::optional<std::vector<std::string>> tags;  // if set, instead of the object's own
+  friend bool operator==(const SnapshotRecord&, const SnapshotRecord&) = default;
+};
+
+// Thread-compatible. Memory: proportional to packs and live snapshots.
+class JournalState {
+ public:
+  // Applies record head().number + 1. Entries that make no sense (a pack condemned that is not
+  // there, a purged one rescued) are DATA_LOSS: no correct writer makes them. Forgetting, holding
+  // or tagging a snapshot that is gone already is not an error and does nothing.
+  Status Apply(const Record& record);
+
+  const JournalHead& head() const { return head_; }
+  const std::map<PackName, PackEntry>& packs() const { return packs_; }
+  // Live snapshots, by id.
+  const std::map<SnapshotId, SnapshotRecord>& snapshots() const { return snapshots_; }
+  // Ended sessions that still have packs which are not swept, and those ended since the last fold.
+  const std::set<SessionId>& ended() const { return ended_; }
+  // First 8 bytes of the hash of every record, from record 1.
+  const std::vector<std::array<uint8_t, 8>>& short_hashes() const { return short_hashes_; }
+
+  const PackEntry* FindPack(const PackName& name) const;
+  bool IsEnded(const SessionId& session) const { return ended_.contains(session); }
+
+  friend bool operator==(const JournalState&, const JournalState&) = default;
+
+ private:
+  friend Bytes EncodeFold(const JournalState& state);
+  friend StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
+
+  JournalHead head_;
+  std::map<PackName, PackEntry> packs_;
+  std::map<SnapshotId, SnapshotRecord> snapshots_;
+  std::set<SessionId> ended_;
+  std::vector<std::array<uint8_t, 8>> short_hashes_;
+};
+
+// Payload of a fold (docs/format.md, "Folds"). Swept packs are left out; ended sessions are kept
+// only while a pack of theirs stands in the state.
+Bytes EncodeFold(const JournalState& state);
+StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
+
+}  // namespace cairn

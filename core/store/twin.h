@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The envelope of the small objects that everything rests on: configuration, journal records and
+// folds. Header, payload and hash stand twice in the file, the second time on a fresh 4 KiB sector,
+// so that one damaged sector loses nothing. Layout: docs/format.md, "Twin objects".
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/status.h"
+
+namespace cairn {
+
+using TwinMagic = std::array<char, 8>;
+inline constexpr TwinMagic kConfigMagic = {'C', 'A', 'I', 'R', 'N', 'C', 'F', 'G'};
+inline constexpr TwinMagic kRecordMagic = {'C', 'A', 'I', 'R', 'N', 'J', 'N', 'L'};
+inline constexpr TwinMagic kFoldMagic = {'C', 'A', 'I', 'R', 'N', 'F', 'L', 'D'};
+
+using Nonce = std::array<uint8_t, 16>;
+
+inline constexpr size_t kTwinSectorBytes = 4096;
+inline constexpr size_t kTwinHeaderBytes = 96;
+inline constexpr size_t kTwinHashBytes = 32;
+
+struct Twin {
+  TwinMagic magic{};
+  RepositoryId repository;
+  uint64_t number = 0;       // of the record; of the last record that a fold covers; 0 for others
+  RecordHash predecessor;    // hash of record number-1; of record `number` for a fold; else zeros
+  Nonce nonce{};
+  Bytes payload;
+  RecordHash hash;           // of header and payload; set by EncodeTwin's caller or the decoder
+};
+
+// The file's bytes. Sets twin.hash.
+Bytes EncodeTwin(Twin& twin);
+
+struct DecodedTwin {
+  Twin twin;
+  // Empty if both copies are whole and equal, else what is wrong with one of them: `check` reports
+  // it and `repair` mends it; nothing is lost.
+  std::string damage;
+};
+
+// UNIMPLEMENTED for a format version or a feature flag that this program does not know, with a
+// message that says so; DATA_LOSS if neither copy is whole. Does not compare repository or number.
+StatusOr<DecodedTwin> DecodeTwin(const TwinMagic& magic, ByteSpan file, std::string_view name);
+
+}  // namespace cairn
