@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index: what a process has computed from the journal and the packs' footers. It holds no truth:
-// deleted, even under a running process, it costs time only. It may lag behind the journal and
-// never leads it.
+// The index: what a process has computed from the journal and the packs' footers. It holds no
+// truth: deleted, even under a running process, it costs time only. It may lag behind the journal
+// and never leads it.
 //
 // Two implementations: LMDB in the user's cache (lmdb_index.h), and one in memory
 // (memory_index.h), for tests and for when the other cannot be used (disk full).
 // tests/conformance/index_conformance.h is the suite that both pass.
+//
+// Errors of every call: DATA_LOSS if the index is damaged (delete it and build it anew),
+// RESOURCE_EXHAUSTED if it cannot grow, UNAVAILABLE for other I/O errors. After any of them the
+// repository can be used all the same, with the index in memory.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "core/base/blob.h"
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
@@ -34,8 +40,10 @@ struct Place {
   uint32_t frame = 0;
   uint32_t offset = 0;  // in the raw frame
   uint32_t bytes = 0;
-  friend bool operator==(const Place&, const Place&) = default;
+  friend auto operator<=>(const Place&, const Place&) = default;
 };
+// Nearly every blob has one place only: no allocation for it.
+using PlaceList = absl::InlinedVector<Place, 1>;
 
 struct IndexPack {
   PackNumber number = 0;
@@ -44,6 +52,14 @@ struct IndexPack {
   uint32_t frames = 0;
   uint32_t blobs = 0;
   friend bool operator==(const IndexPack&, const IndexPack&) = default;
+};
+
+// A pack that is to be added; a view of the caller's vectors.
+struct PackContents {
+  PackInfo info;
+  PackState state = PackState::kLive;
+  std::span<const FrameInfo> frames;
+  std::span<const BlobInfo> blobs;  // all of the pack's, in the footer's order
 };
 
 struct IndexSnapshot {
@@ -55,15 +71,19 @@ struct IndexSnapshot {
   friend bool operator==(const IndexSnapshot&, const IndexSnapshot&) = default;
 };
 
-// Which record of the journal the index mirrors.
+// Which record of the journal the index mirrors. Number 0 with a hash of zeros: none.
 struct IndexHead {
   uint64_t number = 0;
   RecordHash hash;
   friend bool operator==(const IndexHead&, const IndexHead&) = default;
 };
 
+// No note's key is longer, or empty.
+inline constexpr size_t kMaxNoteKeyBytes = 256;
+
 // A view that does not change while it lives. Thread-compatible: one for each thread. Short-lived:
 // no other I/O, and no waiting, while one is held (a reader that sleeps makes the file grow).
+// Costs about as much as one FindBlob. Must not outlive its Index.
 class IndexReader {
  public:
   virtual ~IndexReader() = default;
@@ -71,27 +91,29 @@ class IndexReader {
   virtual StatusOr<IndexHead> Head() = 0;
   // All places of a blob of this id and kind, in every pack that is not purged, in ascending order;
   // empty if there is none.
-  virtual StatusOr<std::vector<Place>> FindBlob(const BlobRef& ref) = 0;
-  // The full ids that begin with `prefix` (a delta base).
+  virtual StatusOr<PlaceList> FindBlob(const BlobRef& ref) = 0;
+  // The full ids that begin with `prefix` (a delta base) and have such a place.
   virtual StatusOr<std::vector<BlobRef>> FindBase(const BaseId& prefix) = 0;
   virtual StatusOr<std::optional<IndexPack>> FindPack(PackNumber number) = 0;
   virtual StatusOr<std::optional<IndexPack>> FindPackByName(const PackName& name) = 0;
   virtual StatusOr<std::optional<FrameInfo>> FindFrame(PackNumber pack, uint32_t frame) = 0;
   virtual StatusOr<std::optional<IndexSnapshot>> FindSnapshot(const SnapshotId& id) = 0;
 
-  // Visitors return false to stop. In ascending order of number, id, record.
+  // Visitors return false to stop; they may call this reader. In ascending order of number, of
+  // (id, kind, place), of (record, id). Places in purged packs are left out.
   virtual Status ForEachPack(const std::function<bool(const IndexPack&)>& visit) = 0;
-  virtual Status ForEachBlob(
-      const std::function<bool(const BlobRef&, const Place&)>& visit) = 0;
+  virtual Status ForEachBlob(const std::function<bool(const BlobRef&, const Place&)>& visit) = 0;
   virtual Status ForEachSnapshot(const std::function<bool(const IndexSnapshot&)>& visit) = 0;
 
-  // Rows of the change caches and other things that are worth remembering, by opaque keys of at
-  // most 256 bytes (core/repo gives them meaning).
+  // Rows of the change caches and other things that are worth remembering, by opaque keys of 1 to
+  // kMaxNoteKeyBytes bytes (core/repo gives them meaning).
   virtual StatusOr<std::optional<Bytes>> FindNote(ByteSpan key) = 0;
 };
 
 // One transaction: all of it takes effect at Commit, or nothing does. Only one at a time exists in
 // all processes; others wait for it, so nothing but calls of this class happens while one lives.
+// Belongs to the thread that made it, which holds no reader meanwhile. After an error every further
+// call fails with it. Must not outlive its Index.
 class IndexWriter {
  public:
   virtual ~IndexWriter() = default;
@@ -99,23 +121,34 @@ class IndexWriter {
   virtual StatusOr<IndexHead> Head() = 0;
   virtual Status SetHead(const IndexHead& head) = 0;
 
-  // Adds a pack with all its blobs and frames. If it is there already, only its state is set.
-  virtual Status AddPack(const PackInfo& info, PackState state,
-                         const std::vector<FrameInfo>& frames,
-                         const std::vector<BlobInfo>& blobs) = 0;
+  // Adds packs with all their blobs and frames. Of a pack that is there already only the state is
+  // set. Many packs in one call are much faster than many calls; up to a page of 4 KiB is held
+  // in memory for each blob until Commit, so commit after some 100,000 blobs, or a million into an
+  // empty index.
+  virtual Status AddPacks(std::span<const PackContents> packs) = 0;
+  Status AddPack(const PackInfo& info, PackState state, std::span<const FrameInfo> frames,
+                 std::span<const BlobInfo> blobs) {
+    const PackContents contents{info, state, frames, blobs};
+    return AddPacks(std::span(&contents, 1));
+  }
   // Unknown names are no error.
   virtual Status SetPackState(const PackName& name, PackState state) = 0;
-  // Removes the pack and all places in it. `blobs` are its blobs, if the caller has them; else they
-  // are found by a walk over all places.
-  virtual Status RemovePacks(const std::vector<PackName>& names) = 0;
+  // Removes a pack and all places in it; an unknown name is no error. `blobs` is the list that it
+  // was added with; where it differs, the places are found by a walk over the whole index.
+  virtual Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) = 0;
+  // For who has no footers: one walk over the whole index for all of them.
+  virtual Status RemovePacks(std::span<const PackName> names) = 0;
 
+  // Replaces one of the same id.
   virtual Status PutSnapshot(const IndexSnapshot& snapshot) = 0;
+  // An unknown id is no error.
   virtual Status RemoveSnapshot(const SnapshotId& id) = 0;
 
   virtual StatusOr<std::optional<Bytes>> FindNote(ByteSpan key) = 0;
   virtual Status PutNote(ByteSpan key, ByteSpan value) = 0;
+  // An unknown key is no error.
   virtual Status RemoveNote(ByteSpan key) = 0;
-  // Removes every note whose key begins with `prefix`.
+  // Removes every note whose key begins with `prefix`; all of them if it is empty.
   virtual Status RemoveNotes(ByteSpan prefix) = 0;
 
   // Forgets everything but the notes: the caller fills it anew.
@@ -130,7 +163,9 @@ class Index {
  public:
   virtual ~Index() = default;
   virtual StatusOr<std::unique_ptr<IndexReader>> Read() = 0;
-  // RESOURCE_EXHAUSTED if the disk is full: the repository can be used all the same.
+  // Waits for the writer of another thread or process. RESOURCE_EXHAUSTED, here or in any call of
+  // the writer, where the index could not grow: its next writer may have more room, so try once
+  // again before doing without.
   virtual StatusOr<std::unique_ptr<IndexWriter>> Write() = 0;
   // Bytes on disk (for `stats`); 0 for the one in memory.
   virtual StatusOr<uint64_t> StoredBytes() = 0;
