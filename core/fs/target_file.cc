@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/fs/target_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "core/base/check.h"
+#include "core/base/unique_fd.h"
+#include "core/fs/open_beneath.h"
+#include "core/fs/target_attributes.h"
+#include "core/tree/entry.h"
+
+namespace cairn {
+namespace {
+
+// From here on blocks are asked for in advance: pieces of a large file come in any order, and the
+// file system would otherwise scatter them.
+constexpr uint64_t kPreallocatedBytes = 4 * kMiB;
+
+std::string ProcPath(int fd) { return absl::StrFormat("/proc/self/fd/%d", fd); }
+
+class PosixTargetFile : public TargetFile {
+ public:
+  // An empty `temporary` says that the file has no name yet.
+  PosixTargetFile(TargetHandle handle, std::string name, UniqueFd fd, std::string temporary)
+      : handle_(std::move(handle)),
+        name_(std::move(name)),
+        fd_(std::move(fd)),
+        temporary_(std::move(temporary)) {}
+
+  ~PosixTargetFile() override {
+    if (temporary_.empty()) return;
+    StatusOr<SourceDirectory::Pin> directory = handle_.directory->Open();
+    if (directory.ok()) ::unlinkat(directory->descriptor(), temporary_.c_str(), 0);
+  }
+
+  Status SetSize(uint64_t bytes, bool sparse) override {
+    if (bytes > kMaxFileBytes) {
+      return InvalidArgument(absl::StrFormat("create %s: no file has %u bytes", name_, bytes));
+    }
+    size_ = bytes;
+    if (sparse || bytes < kPreallocatedBytes) return OkStatus();
+    if (::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+      return ErrnoError(errno, "allocate", name_);
+    }
+    return OkStatus();
+  }
+
+  Status WriteAt(uint64_t offset, ByteSpan bytes) override {
+    if (offset > kMaxFileBytes || bytes.size() > kMaxFileBytes - offset) {
+      return InvalidArgument(absl::StrFormat("write %s: offset %u is too large", name_, offset));
+    }
+    while (!bytes.empty()) {
+      const ssize_t put = RetryOnEintr([&] {
+        return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      });
+      if (put < 0) return ErrnoError(errno, "write", name_);
+      if (put == 0) return ErrnoError(EIO, "write", name_);
+      bytes = bytes.subspan(static_cast<size_t>(put));
+      offset += static_cast<uint64_t>(put);
+    }
+    return OkStatus();
+  }
+
+  StatusOr<AttributeReport> Commit(const Attributes& attributes) override {
+    CHECK(fd_.valid());
+    RETURN_IF_ERROR(ReachSize());
+    ASSIGN_OR_RETURN(AttributeReport report, ApplyAttributes(fd_.get(), attributes, name_));
+    ASSIGN_OR_RETURN(const SourceDirectory::Pin directory, handle_.directory->Open());
+    if (temporary_.empty()) {
+      RETURN_IF_ERROR(GiveName(directory.descriptor()));
+    } else {
+      RETURN_IF_ERROR(MoveIntoPlace(directory.descriptor(), std::exchange(temporary_, ""), name_));
+    }
+    fd_.Reset();
+    return report;
+  }
+
+ private:
+  Status ReachSize() {
+    struct stat st {};
+    if (::fstat(fd_.get(), &st) != 0) return ErrnoError(errno, "stat", name_);
+    if (static_cast<uint64_t>(st.st_size) >= size_) return OkStatus();
+    if (RetryOnEintr([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size_)); }) != 0) {
+      return ErrnoError(errno, "set the size of", name_);
+    }
+    return OkStatus();
+  }
+
+  Status GiveName(int directory) {
+    const std::string proc_path = ProcPath(fd_.get());
+    const auto link = [&](const char* name) {
+      return ::linkat(AT_FDCWD, proc_path.c_str(), directory, name, AT_SYMLINK_FOLLOW);
+    };
+    return LinkIntoPlace(directory, name_, link,
+                         [&](int error) { return ErrnoError(error, "create", name_); });
+  }
+
+  const TargetHandle handle_;
+  const std::string name_;
+  UniqueFd fd_;
+  std::string temporary_;
+  uint64_t size_ = 0;
+};
+
+// An unnamed file gets its name through /proc.
+bool HasProc() {
+  static const bool has = ::access("/proc/self/fd", X_OK) == 0;
+  return has;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<TargetFile>> CreateTargetFile(TargetHandle handle, int directory,
+                                                       std::string name) {
+  constexpr int kFlags = O_WRONLY;
+  constexpr mode_t kMode = 0600;
+  UniqueFd fd;
+  std::string temporary;
+  if (HasProc()) fd.Reset(OpenBeneath(directory, ".", kFlags | O_TMPFILE, kMode));
+  if (!fd.valid()) {
+    ASSIGN_OR_RETURN(
+        temporary, MakeTemporary(name, [&](const char* candidate) {
+          fd.Reset(OpenBeneath(directory, candidate, kFlags | O_CREAT | O_EXCL, kMode));
+          return fd.get();
+        }));
+  }
+  return std::make_unique<PosixTargetFile>(std::move(handle), std::move(name), std::move(fd),
+                                           std::move(temporary));
+}
+
+}  // namespace cairn

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/fs/target_remove.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "core/base/unique_fd.h"
+#include "core/fs/file_status.h"
+#include "core/fs/open_beneath.h"
+
+namespace cairn {
+namespace {
+
+constexpr size_t kMaxOpenLevels = 32;
+constexpr size_t kBufferBytes = 32 * 1024;
+// A directory that still has entries after that many readings is being filled by somebody else.
+constexpr int kMaxPasses = 16;
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
+
+Status OtherMount(const std::string& name) {
+  return FailedPrecondition("remove " + name + ": it is on another file system or mount");
+}
+
+bool SameMount(const FileStatus& a, const FileStatus& b) {
+  return a.device == b.device && a.mount == b.mount;
+}
+
+// An ordinary user's own directory may forbid him to read or empty it.
+UniqueFd OpenOwn(int directory, const char* name) {
+  UniqueFd fd(OpenBeneath(directory, name, kDirectoryFlags));
+  if (fd.valid() || errno != EACCES) return fd;
+  const UniqueFd path(OpenBeneath(directory, name, O_PATH | O_DIRECTORY));
+  if (path.valid() && ::chmod(absl::StrFormat("/proc/self/fd/%d", path.get()).c_str(), 0700) == 0) {
+    fd.Reset(OpenBeneath(directory, name, kDirectoryFlags));
+  } else {
+    errno = EACCES;
+  }
+  return fd;
+}
+
+class TreeRemover {
+ public:
+  TreeRemover(int directory, const std::string& name) : top_(directory), top_name_(name) {}
+
+  Status Run() {
+    ASSIGN_OR_RETURN(above_, StatAt(top_, ""));
+    RETURN_IF_ERROR(Descend(top_, above_, top_name_));
+    while (!levels_.empty()) {
+      ASSIGN_OR_RETURN(std::optional<std::string> child, EmptyUpToDirectory());
+      if (child) {
+        const FileStatus status = levels_.back().status;
+        RETURN_IF_ERROR(Descend(levels_.back().fd.get(), status, *child));
+      } else {
+        RETURN_IF_ERROR(Ascend());
+      }
+    }
+    return OkStatus();
+  }
+
+ private:
+  struct Level {
+    UniqueFd fd;  // closed while more than kMaxOpenLevels are below
+    FileStatus status;
+    std::string name;
+    int passes = 0;
+  };
+
+  // Goes into the directory `name` of `parent`.
+  Status Descend(int parent, const FileStatus& parent_status, const std::string& name) {
+    ASSIGN_OR_RETURN(const FileStatus seen, StatAt(parent, name.c_str()));
+    if (seen.type != EntryType::kDirectory) return RemoveFile(parent, name);
+    if (!SameMount(seen, parent_status)) return OtherMount(name);
+    Level level;
+    level.fd = OpenOwn(parent, name.c_str());
+    if (!level.fd.valid()) return ErrnoError(errno, "open", name);
+    ASSIGN_OR_RETURN(level.status, StatAt(level.fd.get(), ""));
+    if (!SameMount(level.status, parent_status)) return OtherMount(name);
+    if (level.status.uid == ::geteuid() && (level.status.mode & S_IRWXU) != S_IRWXU) {
+      ::fchmod(level.fd.get(), level.status.mode | S_IRWXU);
+    }
+    level.name = name;
+    levels_.push_back(std::move(level));
+    if (levels_.size() > kMaxOpenLevels) levels_[levels_.size() - 1 - kMaxOpenLevels].fd.Reset();
+    return OkStatus();
+  }
+
+  // Removes what is no directory in the deepest level, from where it was read to. Returns the first
+  // directory that is met; nothing at the end.
+  StatusOr<std::optional<std::string>> EmptyUpToDirectory() {
+    Level& level = levels_.back();
+    while (true) {
+      const long got = ::syscall(SYS_getdents64, level.fd.get(), buffer_.data(), buffer_.size());
+      if (got < 0) return ErrnoError(errno, "read directory", level.name);
+      if (got == 0) return std::nullopt;
+      for (long at = 0; at < got;) {
+        // The kernel aligns each record to 8 bytes, and so does the buffer.
+        const auto* entry = reinterpret_cast<const dirent64*>(buffer_.data() + at);
+        at += entry->d_reclen;
+        const char* name = entry->d_name;
+        if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0) continue;
+        if (::unlinkat(level.fd.get(), name, 0) == 0 || errno == ENOENT) continue;
+        if (errno != EISDIR && errno != EPERM) return FileError(errno, name);
+        if (errno == EPERM && !IsDirectory(level.fd.get(), name)) return FileError(EPERM, name);
+        // Goes on after this entry when its directory is gone.
+        ::lseek(level.fd.get(), entry->d_off, SEEK_SET);
+        return std::string(name);
+      }
+    }
+  }
+
+  // Removes the deepest level's directory, which has been read to its end, and goes up.
+  Status Ascend() {
+    Level& level = levels_.back();
+    ASSIGN_OR_RETURN(const int parent, ParentOfDeepest());
+    if (::unlinkat(parent, level.name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
+      levels_.pop_back();
+      return OkStatus();
+    }
+    if ((errno == ENOTEMPTY || errno == EEXIST) && ++level.passes < kMaxPasses) {
+      ::lseek(level.fd.get(), 0, SEEK_SET);
+      return OkStatus();
+    }
+    return errno == EBUSY ? OtherMount(level.name) : ErrnoError(errno, "remove", level.name);
+  }
+
+  StatusOr<int> ParentOfDeepest() {
+    if (levels_.size() == 1) return top_;
+    Level& parent = levels_[levels_.size() - 2];
+    if (parent.fd.valid()) return parent.fd.get();
+    // ".." may lead anywhere if the directory was moved meanwhile.
+    UniqueFd fd(RetryOnEintr(
+        [&] { return ::openat(levels_.back().fd.get(), "..", kDirectoryFlags | O_CLOEXEC); }));
+    if (!fd.valid()) return ErrnoError(errno, "open", parent.name);
+    ASSIGN_OR_RETURN(const FileStatus status, StatAt(fd.get(), ""));
+    if (status.inode != parent.status.inode || !SameMount(status, parent.status)) {
+      return FailedPrecondition("remove " + levels_.back().name + ": it was moved meanwhile");
+    }
+    parent.fd = std::move(fd);
+    return parent.fd.get();
+  }
+
+  static bool IsDirectory(int directory, const char* name) {
+    const StatusOr<FileStatus> status = StatAt(directory, name);
+    return status.ok() && status->type == EntryType::kDirectory;
+  }
+
+  static Status RemoveFile(int directory, const std::string& name) {
+    if (::unlinkat(directory, name.c_str(), 0) == 0) return OkStatus();
+    return FileError(errno, name);
+  }
+
+  static Status FileError(int error, const std::string& name) {
+    return error == EBUSY ? OtherMount(name) : ErrnoError(error, "remove", name);
+  }
+
+  const int top_;
+  const std::string& top_name_;
+  FileStatus above_;
+  std::vector<Level> levels_;
+  std::vector<char> buffer_ = std::vector<char>(kBufferBytes);
+};
+
+}  // namespace
+
+Status RemoveTree(int directory, const std::string& name) {
+  return TreeRemover(directory, name).Run();
+}
+
+}  // namespace cairn
