@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -33,9 +34,13 @@ inline bool IsAnyDirectory(EntryType type) {
 inline constexpr size_t kMaxNameBytes = 4095;
 inline constexpr size_t kMaxTargetBytes = 4096;
 inline constexpr size_t kMaxXattrNameBytes = 255;
-inline constexpr size_t kMaxXattrValueBytes = 65536;
-inline constexpr size_t kMaxInlineXattrBytes = 1024;     // of one value
-inline constexpr size_t kMaxInlineXattrsBytes = 4096;    // of all values of an entry
+inline constexpr size_t kMaxXattrNamesBytes =
+    65536;  // of an entry, each with a NUL (XATTR_LIST_MAX)
+inline constexpr size_t kMaxXattrValueBytes = 65536;   // XATTR_SIZE_MAX
+inline constexpr size_t kMaxInlineXattrBytes = 1024;   // of one value
+inline constexpr size_t kMaxInlineXattrsBytes = 4096;  // of all values of an entry
+inline constexpr uint64_t kMaxFileBytes = (uint64_t{1} << 63) - 1;
+inline constexpr uint64_t kMaxZeroExtentBytes = uint64_t{1} << 62;
 
 struct Xattr {
   std::string name;
@@ -96,6 +101,13 @@ struct Entry {
 
 // A name that may stand in a tree.
 bool IsValidName(std::string_view name);
+
+// What makes the entry one that no tree may hold, as a literal; null if nothing does. With `named`
+// false it is the entry of a root, which has no name and is no partial directory. Whether a list
+// or a node below it is sound is not looked at.
+const char* EntryFault(const Entry& entry, bool named);
+// The same for a sequence of items: `before` is the one before `item`, or null.
+const char* ContentItemFault(const ContentItem* before, const ContentItem& item);
 
 // Order of paths in the link groups, and of a walk: by bytes, '/' below all others.
 int ComparePaths(std::string_view a, std::string_view b);

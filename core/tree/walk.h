@@ -48,8 +48,8 @@ struct DiffItem {
 
 // Calls `visit` for each difference between two trees, in walk order; an added or removed directory
 // is followed by all that is in it. Returning false stops.
-Status DiffTrees(BlobSource& source_before, const Entry& before, BlobSource& source_after,
-                 const Entry& after,
-                 const std::function<StatusOr<bool>(const std::string& path, const DiffItem&)>& visit);
+Status DiffTrees(
+    BlobSource& source_before, const Entry& before, BlobSource& source_after, const Entry& after,
+    const std::function<StatusOr<bool>(const std::string& path, const DiffItem&)>& visit);
 
 }  // namespace cairn
