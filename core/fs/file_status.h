@@ -13,7 +13,7 @@ namespace cairn {
 
 struct FileStatus {
   EntryType type = EntryType::kFile;
-  uint32_t mode = 0;  // & 07777
+  uint32_t mode = 0;  // & 07777; 0 for a symlink, as in an entry
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint64_t size = 0;
@@ -29,15 +29,18 @@ struct FileStatus {
   Timestamp btime;  // zeros where the file system has none
 };
 
-// Never follows a symlink at `name`. One system call. `name` "" means `directory` itself.
+// Never follows a symlink at `name`, never triggers an automount there. One system call. `name` ""
+// means what `directory` itself refers to, which may then be a file. NOT_FOUND if it vanished,
+// UNIMPLEMENTED for a type of file that cairn does not know. Thread-safe.
 StatusOr<FileStatus> StatAt(int directory, const char* name);
 
-// What is known of the file system that a descriptor lies on.
+// What is known of the file system that a descriptor lies on. An unknown kind gets the cautious
+// answer to each question, except for inodes.
 struct FileSystemTraits {
-  bool known_good = false;        // ext4, XFS, btrfs, tmpfs: SEEK_HOLE is believed, ns are kept
-  bool stable_inodes = true;      // false on FUSE, CIFS: inode numbers are no part of a witness
-  bool own_clock = true;          // false on network file systems and FUSE: times are a server's
-  bool tmpfs = false;
+  bool known_good = false;    // ext4, XFS, btrfs, tmpfs: SEEK_HOLE is believed, ns are kept
+  bool stable_inodes = true;  // false on FUSE, CIFS, FAT: inode numbers are no part of a witness
+  bool own_clock = true;      // false on network file systems and FUSE: times are a server's
+  bool tmpfs = false;         // or another one without writeback
 };
 StatusOr<FileSystemTraits> TraitsOf(int descriptor);
 

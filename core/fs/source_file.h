@@ -12,27 +12,17 @@
 #include "absl/functional/function_ref.h"
 #include "core/base/bytes.h"
 #include "core/base/status.h"
+#include "core/base/unique_fd.h"
 #include "core/fs/file_status.h"
 
 namespace cairn {
 
-// A descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int get() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
+using Descriptor = UniqueFd;
 
 // Opens a file to read its content: never follows a symlink, never blocks on a fifo, does not move
-// atime where that is permitted (O_NOATIME).
+// atime where that is permitted (O_NOATIME). It waits only for another process to give up a lease
+// (the kernel ends that wait after /proc/sys/fs/lease-break-time). NOT_FOUND if it vanished,
+// FAILED_PRECONDITION if it is no regular file (any more). Thread-safe.
 StatusOr<Descriptor> OpenFileAt(int directory, const char* name);
 
 struct Piece {
@@ -42,27 +32,30 @@ struct Piece {
 };
 
 // Cuts what a file holds into zero extents and chunks. One for each thread: it owns the buffer that
-// is read into (about 1 MiB). Thread-compatible.
+// is read into (about 1 MiB). An error of `visit` ends the scan and is returned. Thread-compatible.
 class FileScanner {
  public:
-  // `next_cut` gets at least `max_chunk_bytes` bytes, or all that is left before an extent or the
-  // end, and returns the length of the first chunk of it (see core/chunker).
+  // `next_cut` gets exactly `max_chunk_bytes` bytes, or all that is left before an extent or the
+  // end if that is less, and returns the length of the first chunk of it (see core/chunker).
   FileScanner(size_t max_chunk_bytes, std::function<size_t(ByteSpan)> next_cut);
   ~FileScanner();
 
   struct Result {
-    uint64_t bytes = 0;    // in all pieces: the size to store
+    uint64_t bytes = 0;     // in all pieces: the size to store
     bool has_hole = false;  // by SEEK_HOLE, of an aligned 4 KiB block at least
   };
-  // Reads to the end, whatever size was expected. Borders of reads are not seen in the pieces.
-  // `believe_holes`: holes are skipped by SEEK_DATA instead of being read; otherwise they are looked
-  // for (for has_hole) but read. `may_have_holes` false spares the calls (st_blocks shows none).
+  // Reads from the start to the end, whatever size was expected; the descriptor's offset is not
+  // minded and may be moved. Borders of reads are not seen in the pieces.
+  // `believe_holes`: holes are skipped by SEEK_DATA instead of being read; otherwise they are
+  // looked for (for has_hole) but read. `may_have_holes` false spares the calls (st_blocks shows
+  // none).
   StatusOr<Result> ScanFile(int descriptor, bool may_have_holes, bool believe_holes,
                             absl::FunctionRef<Status(const Piece&)> visit);
   // From a pipe or terminal: the same pieces.
   StatusOr<Result> ScanStream(int descriptor, absl::FunctionRef<Status(const Piece&)> visit);
-  // A small file in one read: if the file ends within `limit` bytes, its bytes (valid until the next
-  // call), ready to be scanned from memory; used to keep small files whole in a frame.
+  // If the file ends within `limit` bytes, these bytes (valid until the next call of any method but
+  // ScanMemory) and true, ready to be scanned from memory; used to keep small files whole in a
+  // frame. Otherwise nothing and false.
   StatusOr<std::pair<ByteSpan, bool>> ReadSmall(int descriptor, size_t limit);
   Status ScanMemory(ByteSpan content, absl::FunctionRef<Status(const Piece&)> visit);
 
@@ -71,10 +64,13 @@ class FileScanner {
   std::unique_ptr<State> state_;
 };
 
-// Attributes, unsorted; those that are never kept (docs/format.md) are left out. Works for every
-// type of file, symlinks included. File systems without attributes give none. `name` as StatAt.
+// Attributes, ascending by name; those that are never kept (docs/format.md) are left out. Works for
+// every type of file, symlinks included. File systems without attributes give none. `name` as
+// StatAt. NOT_FOUND if it vanished; FAILED_PRECONDITION if /proc is not mounted (which is how a
+// name relative to a directory is reached). Thread-safe.
 StatusOr<std::vector<std::pair<std::string, Bytes>>> ReadXattrs(int directory, const char* name);
 
+// FAILED_PRECONDITION if it is no symlink (any more). Thread-safe.
 StatusOr<std::string> ReadSymlink(int directory, const char* name);
 
 }  // namespace cairn

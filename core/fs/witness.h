@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Witnesses: by what a later snapshot knows that a file has not changed since it was read, without
 // opening it. docs/design.md, "Change cache", has the rules and what each is there to prevent.
+// All functions are thread-safe.
 #pragma once
 
 #include <array>
@@ -16,8 +17,13 @@ namespace cairn {
 
 // Hash of type, inode (where stable), size, mtime, ctime and btime; never of a device number, which
 // changes at boot. Zero means "no witness": equal to nothing, not even itself.
+//
+// 64 bits are enough, as a witness is only ever compared with the one that the same path had
+// before: it meets one other value, not a set of them, so that a change is overlooked by chance
+// once in 2^64. Who forges one (by setting the time of day, say) hides his own file only.
 using Witness = uint64_t;
 
+// Never zero.
 Witness MakeWitness(const FileStatus& status, const FileSystemTraits& traits);
 
 // The clock that the kernel stamps files with (CLOCK_REALTIME_COARSE), to be read before the first
@@ -31,20 +37,22 @@ bool IsRacy(const FileStatus& status, const Timestamp& before_stat, const FileSy
 
 // Whether the file may be written through a mapping without any time stamp moving: its ctime is
 // under two minutes old, or it lies on tmpfs. Such a file gets a witness only if a read lease was
-// had before it was read.
+// had before it was read. False for whatever is not a regular file.
 bool NeedsLease(const FileStatus& status, const Timestamp& now, const FileSystemTraits& traits);
 
 // Takes F_SETLEASE(F_RDLCK) and gives it back at once. True if it succeeded or is not permitted to
-// this user or file system; false if somebody has the file open, or mapped, for writing.
-// Process-wide: ignores SIGIO from the first call on.
+// this user or file system; false if somebody has the file open, or mapped, for writing, and
+// always on overlayfs, which grants leases on files that are mapped for writing (the mapping
+// belongs to the file below). `descriptor` is open for reading only.
+// Process-wide: ignores SIGIO from the first call on, since a lease that is broken sends it.
 bool NobodyWrites(int descriptor);
 
 // The running hash of a directory, or of a leaf of a large one: names and witnesses of its entries
-// in order of names.
+// in order of names. Thread-compatible.
 class DirectoryHasher {
  public:
   DirectoryHasher();
-  // A zero witness spoils the hash: Finish returns nothing.
+  // A zero witness spoils the hash: Finish returns nothing. `name` holds no NUL.
   void Add(std::string_view name, Witness witness);
   std::optional<std::array<uint8_t, 16>> Finish() const;
 
