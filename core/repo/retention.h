@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which snapshots `forget` keeps by rule, and why. The rules are restic's, which users know, with
-// three changes that are marked (*).
+// two changes that are marked (*).
 //
 // Each group (snapshot_group.h) is judged for itself. Every rule looks at all its snapshots, newest
 // first, and one snapshot may satisfy several; what satisfies none is forgotten.
@@ -25,8 +25,7 @@
 // count it, so that it displaces no other and moves no window (*); while there are such rules it is
 // kept, until its time comes.
 //
-// A policy that would leave nothing of a group is refused (tags alone can do that) (*: restic
-// refuses only while it deletes).
+// A policy that would leave nothing of a group is refused; tags alone can do that.
 #pragma once
 
 #include <cstdint>
@@ -53,13 +52,13 @@ struct RetentionPolicy {
   int64_t weekly = 0;
   int64_t monthly = 0;
   int64_t yearly = 0;
-  CalendarDuration within;
-  CalendarDuration within_hourly;
-  CalendarDuration within_daily;
-  CalendarDuration within_weekly;
-  CalendarDuration within_monthly;
-  CalendarDuration within_yearly;
-  std::vector<TagList> tags;
+  CalendarDuration within{};
+  CalendarDuration within_hourly{};
+  CalendarDuration within_daily{};
+  CalendarDuration within_weekly{};
+  CalendarDuration within_monthly{};
+  CalendarDuration within_yearly{};
+  std::vector<TagList> tags{};
 
   bool IsEmpty() const;
 };

@@ -34,9 +34,9 @@ struct SnapshotSelector {
 
 // `--host`, `--tag` and `--path`. An empty list narrows nothing.
 struct SnapshotFilter {
-  std::vector<std::string> hosts;  // any of them
-  std::vector<TagList> tags;       // any of the lists
-  std::vector<std::string> paths;  // all of them are sources of the snapshot, compared as bytes
+  std::vector<std::string> hosts{};  // any of them
+  std::vector<TagList> tags{};       // any of the lists
+  std::vector<std::string> paths{};  // all of them are sources of the snapshot, compared as bytes
 
   bool IsEmpty() const { return hosts.empty() && tags.empty() && paths.empty(); }
 };

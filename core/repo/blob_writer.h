@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a writer stores: blobs that the repository lacks, in frames, in packs, named in the journal.
+// A blob counts as found only in a live pack that a record names, or among the writer's own.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "core/base/blob.h"
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/base/worker_pool.h"
+#include "core/repo/commit.h"
+#include "core/repo/pack_assembler.h"
+#include "core/repo/repository.h"
+#include "core/store/frame.h"
+
+namespace cairn {
+
+// Thread-safe. All methods fail after the first error of a write.
+class BlobWriter : public BlobSink {
+ public:
+  struct Options {
+    int compression_level = 3;
+    bool dry_run = false;  // looks up and counts, stores nothing
+    // Where frames of one large file are compressed beside its reading. May be null.
+    WorkerPool* pool = nullptr;
+  };
+
+  // `repository` must outlive it; `start` is the journal's head when the session began.
+  BlobWriter(Repository& repository, const SessionId& session, const JournalHead& start,
+             const Options& options);
+  ~BlobWriter() override;
+
+  // For nodes and the few chunks that are no file's content; they share a frame of their own.
+  StatusOr<BlobId> WriteBlob(BlobKind kind, ByteSpan bytes) override;
+
+  // A worker's own frame of chunks, so that a frame holds neighbours. Thread-compatible; flushed
+  // before it is destroyed, or what is in it is not stored.
+  class Lane {
+   public:
+    explicit Lane(BlobWriter& writer) : writer_(writer) {}
+    // Chunks that follow are of a file of up to kWholeFileBytes, not to be split over frames.
+    Status BeginWholeFile(uint64_t bytes);
+    StatusOr<BlobId> AddChunk(ByteSpan chunk);
+    Status Flush();
+    // As Flush, but may leave the compression to another worker.
+    Status FlushBeside();
+
+   private:
+    BlobWriter& writer_;
+    RawFrame frame_;
+  };
+  static constexpr uint64_t kWholeFileBytes = 512 * kKiB;
+
+  // After every lane was flushed and no frame is being compressed: finishes all packs and makes
+  // their names durable, ready to be named in a record.
+  Status Flush();
+  // Places the record with the packs that are not named yet, and `snapshots`. Flush must have been
+  // called. ABORTED is a conflict (commit.h).
+  StatusOr<JournalHead> Commit(std::vector<SnapshotEntry> snapshots,
+                               std::optional<SnapshotId> base, std::optional<BlobRef> root);
+
+  // The first error of the repository's, if there was one; every later call returns it as well.
+  Status Failure();
+
+  uint64_t blobs_added() const { return blobs_added_; }
+  uint64_t raw_bytes_added() const { return raw_bytes_added_; }
+  uint64_t stored_bytes_added() const { return assembler_.stored_bytes(); }
+
+ private:
+  static constexpr int kShards = 16;
+  // Work of an interrupted run is found by the next one if it was named.
+  static constexpr uint64_t kNamePacksBytes = 1 * kGiB;
+  // Raw bytes of frames that wait to be compressed by others.
+  static constexpr uint64_t kBesideBytes = 16 * kMiB;
+
+  struct Shard {
+    Mutex mutex;
+    absl::flat_hash_set<BlobId> ids ABSL_GUARDED_BY(mutex);
+  };
+
+  // True if the blob is stored already, or by another thread of this writer.
+  StatusOr<bool> FindOrClaim(const BlobRef& ref);
+  StatusOr<bool> TryFindOrClaim(const BlobRef& ref);
+  Status SealAndAdd(const RawFrame& frame, bool node);
+  Status NamePacks();
+  void Fail(Status status);
+  Shard& ShardOf(const BlobId& id) { return own_[id.bytes[0] % kShards]; }
+  std::unique_ptr<FrameCodecContext> BorrowCodec();
+  void ReturnCodec(std::unique_ptr<FrameCodecContext> codec);
+
+  Repository& repository_;
+  const Options options_;
+  PackAssembler assembler_;
+
+  // Blobs of this writer that no record names yet.
+  Shard own_[kShards];
+
+  Mutex shared_frames_mutex_;
+  RawFrame shared_frames_[2] ABSL_GUARDED_BY(shared_frames_mutex_);  // [0] chunks, [1] nodes
+
+  Mutex used_mutex_;
+  std::set<PackName> used_packs_ ABSL_GUARDED_BY(used_mutex_);
+
+  Mutex codecs_mutex_;
+  std::vector<std::unique_ptr<FrameCodecContext>> codecs_ ABSL_GUARDED_BY(codecs_mutex_);
+
+  // Held while a record is placed; others go on storing.
+  Mutex commit_mutex_;
+  WriterCommit commit_ ABSL_GUARDED_BY(commit_mutex_);
+  Repository::KnownFooters unnamed_footers_ ABSL_GUARDED_BY(commit_mutex_);
+  std::vector<PackInfo> unnamed_packs_ ABSL_GUARDED_BY(commit_mutex_);
+
+  Mutex failure_mutex_;
+  Status failure_ ABSL_GUARDED_BY(failure_mutex_);
+  std::atomic<bool> failed_{false};
+
+  std::atomic<uint64_t> beside_bytes_{0};
+  std::atomic<uint64_t> blobs_added_{0};
+  std::atomic<uint64_t> raw_bytes_added_{0};
+};
+
+}  // namespace cairn

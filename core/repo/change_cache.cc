@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/change_cache.h"
+
+#include <algorithm>
+
+#include "core/base/blake3.h"
+#include "core/base/coding.h"
+
+namespace cairn {
+namespace {
+
+// Rows wait here until the snapshot is committed; more go to a temporary file.
+constexpr size_t kChangesMemoryBytes = 8 * kMiB;
+// Entries of a leaf at most (docs/format.md).
+constexpr size_t kMaxWitnesses = 1024;
+
+ChangeCache::Key Cut16(const Hash256& hash) {
+  ChangeCache::Key key;
+  std::copy_n(hash.begin(), key.size(), key.begin());
+  return key;
+}
+
+Bytes EncodeRow(const CacheRow& row) {
+  Bytes bytes;
+  Encoder out(bytes);
+  out.Fixed8(row.hash.has_value() ? 1 : 0);
+  if (row.hash) out.Raw(*row.hash);
+  for (const Witness witness : row.witnesses) out.Fixed64(witness);
+  return bytes;
+}
+
+StatusOr<CacheRow> DecodeRow(ByteSpan bytes) {
+  Decoder in(bytes);
+  CacheRow row;
+  if (in.Fixed8() != 0) {
+    const ByteSpan hash = in.Raw(16);
+    row.hash.emplace();
+    if (hash.size() == 16) std::copy(hash.begin(), hash.end(), row.hash->begin());
+  }
+  if (in.remaining() > kMaxWitnesses * 8) in.Fail("too many witnesses");
+  while (in.ok() && in.remaining() > 0) row.witnesses.push_back(in.Fixed64());
+  RETURN_IF_ERROR(in.Finish("change cache"));
+  return row;
+}
+
+}  // namespace
+
+ChangeCache::ChangeCache(Repository& repository, const std::string& scope)
+    : repository_(repository),
+      key_(Cut16(Blake3Hash(AsBytes(scope)))),
+      changes_({.memory_bytes = kChangesMemoryBytes}) {}
+
+Bytes ChangeCache::HeadKey() const {
+  Bytes key = ToBytes("cache/head/");
+  Append(key, key_);
+  return key;
+}
+
+Bytes ChangeCache::RowKey(const std::string& directory, const BlobId& leaf) const {
+  Bytes key = ToBytes("cache/row/");
+  Append(key, key_);
+  Append(key, Cut16(Blake3Hash(AsBytes(directory))));
+  Append(key, leaf.span());
+  return key;
+}
+
+StatusOr<std::optional<SnapshotView>> ChangeCache::Base() {
+  std::optional<SnapshotId> snapshot;
+  std::optional<BlobId> root;
+  {
+    ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+    ASSIGN_OR_RETURN(head_before_, reader->FindNote(HeadKey()));
+  }
+  if (!head_before_) return std::optional<SnapshotView>();
+  Decoder in(*head_before_);
+  snapshot = in.ReadId<SnapshotId>();
+  root = in.ReadId<BlobId>();
+  RETURN_IF_ERROR(in.Finish("change cache"));
+  StatusOr<SnapshotView> view = repository_.FindSnapshot(*snapshot);
+  if (view.ok()) {
+    if (view->object.root != *root) return std::optional<SnapshotView>();
+    return std::optional<SnapshotView>(*std::move(view));
+  }
+  // Forgotten, but another one may have the same root.
+  ASSIGN_OR_RETURN(std::vector<SnapshotView> all, repository_.Snapshots());
+  for (SnapshotView& other : all) {
+    if (other.object.root == *root) return std::optional<SnapshotView>(std::move(other));
+  }
+  return std::optional<SnapshotView>();
+}
+
+StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory,
+                                                    const BlobId& leaf) {
+  std::optional<Bytes> value;
+  {
+    ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+    ASSIGN_OR_RETURN(value, reader->FindNote(RowKey(directory, leaf)));
+  }
+  if (!value) return std::optional<CacheRow>();
+  ASSIGN_OR_RETURN(CacheRow row, DecodeRow(*value));
+  return std::optional<CacheRow>(std::move(row));
+}
+
+// A change as the sorter holds it: key, 0 for a removal or 1, value. So a removal comes before a row
+// that is put under the same key, which then stays.
+Status ChangeCache::AddChange(const std::string& directory, const BlobId& leaf, bool remove,
+                              ByteSpan value) {
+  Bytes record = RowKey(directory, leaf);
+  record.push_back(remove ? 0 : 1);
+  Append(record, value);
+  MutexLock lock(mutex_);
+  changed_ = true;
+  return changes_.Add(record);
+}
+
+Status ChangeCache::Put(const std::string& directory, const BlobId& leaf, const CacheRow& row) {
+  return AddChange(directory, leaf, /*remove=*/false, EncodeRow(row));
+}
+
+Status ChangeCache::Remove(const std::string& directory, const BlobId& leaf) {
+  return AddChange(directory, leaf, /*remove=*/true, {});
+}
+
+Status ChangeCache::Write(const SnapshotId& snapshot, const BlobId& root) {
+  Bytes head;
+  Encoder out(head);
+  out.Raw(snapshot.span());
+  out.Raw(root.span());
+  MutexLock lock(mutex_);
+  const bool same_root =
+      head_before_ && std::equal(head_before_->end() - BlobId::kBytes, head_before_->end(),
+                                 root.bytes.begin(), root.bytes.end());
+  if (!changed_ && same_root) return OkStatus();
+  RETURN_IF_ERROR(changes_.Finish());
+  const size_t key_bytes = RowKey("", BlobId{}).size();
+
+  ASSIGN_OR_RETURN(const auto writer, repository_.index().Write());
+  ASSIGN_OR_RETURN(const std::optional<Bytes> head_now, writer->FindNote(HeadKey()));
+  // Another run has replaced the rows meanwhile: two trees' rows must not be mixed.
+  if (head_now != head_before_) return OkStatus();
+  Bytes change;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, changes_.Next(&change));
+    if (!more) break;
+    const ByteSpan key = ByteSpan(change).first(key_bytes);
+    if (change[key_bytes] == 0) {
+      RETURN_IF_ERROR(writer->RemoveNote(key));
+    } else {
+      RETURN_IF_ERROR(writer->PutNote(key, ByteSpan(change).subspan(key_bytes + 1)));
+    }
+  }
+  RETURN_IF_ERROR(writer->PutNote(HeadKey(), head));
+  return writer->Commit();
+}
+
+}  // namespace cairn

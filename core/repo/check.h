@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding damage, and naming what it touches.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/base/stop.h"
+#include "core/repo/repository.h"
+
+namespace cairn {
+
+struct CheckProgress {
+  std::atomic<uint64_t> packs{0};
+  std::atomic<uint64_t> total_packs{0};
+  std::atomic<uint64_t> bytes_read{0};
+  std::atomic<uint64_t> total_bytes{0};
+  std::atomic<uint64_t> snapshots{0};
+  std::atomic<uint64_t> total_snapshots{0};
+};
+
+// Which packs are read whole.
+struct ReadSubset {
+  enum class Kind { kNone, kAll, kShare, kPart } kind = Kind::kNone;
+  double share = 0;    // kShare: of the packs, chosen at random, at least one
+  uint64_t part = 0;   // kPart: the n-th of m parts (1-based), by name: m runs read everything
+  uint64_t parts = 1;
+};
+
+struct CheckOptions {
+  ReadSubset read_data;
+  int threads = 0;
+  const StopFlag* stop = nullptr;
+  CheckProgress* progress = nullptr;
+  // Each finding as it is made, from several threads.
+  std::function<void(const std::string& finding)> on_finding;
+};
+
+struct Damage {
+  std::string object;  // "pack 3f07... frame 12", "journal/000...", "chunk 83ab..."
+  std::string what;    // "its bytes do not have its checksum"
+  bool harmless = false;  // a second copy holds everything: nothing is lost
+};
+
+struct AffectedPath {
+  SnapshotId snapshot;
+  std::string path;  // absolute
+};
+
+struct CheckResult {
+  std::vector<Damage> damages;
+  // Paths whose content, or whose list of entries, is damaged; at most kMaxAffectedPaths, the
+  // number of all is counted.
+  std::vector<AffectedPath> affected;
+  uint64_t affected_count = 0;
+  std::vector<SnapshotId> affected_snapshots;
+  uint64_t snapshots = 0;
+  uint64_t packs = 0;
+  uint64_t nodes = 0;   // distinct ones, decoded
+  uint64_t blobs = 0;   // distinct ones, reachable
+  uint64_t bytes_read = 0;
+  uint64_t unused_packs = 0;  // named, and nothing in them is reachable: prune takes them
+  bool clean() const { return damages.empty(); }
+};
+inline constexpr size_t kMaxAffectedPaths = 10'000;
+
+// Reads configuration, journal and folds (both copies), every pack's footer, every node of every
+// snapshot, and sees that every blob is there with the size that is expected; with read_data also
+// every byte of the packs, and every blob's hash. The index is not believed: it is compared.
+StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options);
+
+}  // namespace cairn

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/index_sync.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "core/base/coding.h"
+
+namespace cairn {
+namespace {
+
+// Note under which the hash of the record before the head is kept: with it, the head's own record
+// can be found by its name, and seen to stand still.
+constexpr std::string_view kPredecessorNote = "head/predecessor";
+// Blobs in one transaction at most, so that a rebuild's memory is bounded.
+constexpr size_t kBlobsPerTransaction = 500'000;
+
+IndexHead ToIndexHead(const JournalHead& head) { return {head.number, head.hash}; }
+
+Status SetHead(IndexWriter& writer, const JournalHead& head, const RecordHash& predecessor) {
+  RETURN_IF_ERROR(writer.SetHead(ToIndexHead(head)));
+  return writer.PutNote(AsBytes(kPredecessorNote), predecessor.span());
+}
+
+IndexSnapshot ToIndexSnapshot(const SnapshotRecord& record) {
+  return {record.snapshot.id, record.record, record.held, record.tags, record.snapshot.object};
+}
+
+}  // namespace
+
+StatusOr<JournalHead> IndexSync::Run() {
+  for (;;) {
+    JournalHead head;
+    {
+      ASSIGN_OR_RETURN(const auto reader, index_.Read());
+      ASSIGN_OR_RETURN(const IndexHead known, reader->Head());
+      head = {known.number, known.hash};
+    }
+    if (head.number == 0) return Rebuild();
+    ASSIGN_OR_RETURN(const std::optional<Record> next, journal_.NextRecord(head));
+    if (next) {
+      RETURN_IF_ERROR(ApplyRecord(*next));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const uint64_t fold, journal_.NewestFold());
+    if (fold <= head.number) {
+      ASSIGN_OR_RETURN(const bool stands, StillStands(head));
+      if (stands) return head;
+      if (fold < head.number) return Rebuild();
+    }
+    ASSIGN_OR_RETURN(const JournalState state, journal_.ReadState());
+    const auto& hashes = state.short_hashes();
+    const bool same_past =
+        head.number <= hashes.size() &&
+        std::equal(hashes[head.number - 1].begin(), hashes[head.number - 1].end(),
+                   head.hash.bytes.begin());
+    if (!same_past) return Rebuild();
+    RETURN_IF_ERROR(ApplyState(state));
+    return state.head();
+  }
+}
+
+StatusOr<JournalHead> IndexSync::Rebuild() {
+  ASSIGN_OR_RETURN(const JournalState state, journal_.ReadState());
+  {
+    ASSIGN_OR_RETURN(const auto writer, index_.Write());
+    RETURN_IF_ERROR(writer->Clear());
+    RETURN_IF_ERROR(writer->Commit());
+  }
+  RETURN_IF_ERROR(ApplyState(state));
+  return state.head();
+}
+
+StatusOr<bool> IndexSync::StillStands(const JournalHead& head) {
+  RecordHash predecessor;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    ASSIGN_OR_RETURN(const std::optional<Bytes> note,
+                     reader->FindNote(AsBytes(kPredecessorNote)));
+    if (!note || note->size() != RecordHash::kBytes) return false;
+    predecessor = RecordHash::From(*note);
+  }
+  const StatusOr<std::optional<Record>> record =
+      journal_.NextRecord({head.number - 1, predecessor});
+  RETURN_IF_ERROR(record.status());
+  return record->has_value() && (*record)->hash == head.hash;
+}
+
+StatusOr<PackFooter> IndexSync::Footer(const PackInfo& info) {
+  if (known_ != nullptr) {
+    if (const auto it = known_->find(info.name); it != known_->end()) return it->second;
+  }
+  return ReadPackFooter(store_, info, repository_);
+}
+
+Status IndexSync::ApplyRecord(const Record& record) {
+  // All reading comes before the transaction.
+  const RecordEntries& entries = record.entries;
+  std::vector<PackFooter> footers;
+  for (const PackInfo& pack : entries.packs) {
+    StatusOr<PackFooter> footer = Footer(pack);
+    // A pack that a later record purges may be gone already.
+    if (!footer.ok() && footer.status().code() != StatusCode::kNotFound) return footer.status();
+    footers.push_back(footer.ok() ? *std::move(footer) : PackFooter{});
+  }
+  std::map<SnapshotId, IndexSnapshot> changed;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    const auto load = [&](const SnapshotId& id) -> StatusOr<IndexSnapshot*> {
+      if (const auto it = changed.find(id); it != changed.end()) return &it->second;
+      ASSIGN_OR_RETURN(std::optional<IndexSnapshot> found, reader->FindSnapshot(id));
+      if (!found) return nullptr;
+      return &(changed[id] = *std::move(found));
+    };
+    for (const SnapshotId& id : entries.hold) {
+      ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(id));
+      if (snapshot != nullptr) snapshot->held = true;
+    }
+    for (const SnapshotId& id : entries.release) {
+      ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(id));
+      if (snapshot != nullptr) snapshot->held = false;
+    }
+    for (const TagsEntry& tags : entries.tags) {
+      ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(tags.snapshot));
+      if (snapshot != nullptr) snapshot->tags = tags.tags;
+    }
+  }
+
+  ASSIGN_OR_RETURN(const auto writer, index_.Write());
+  ASSIGN_OR_RETURN(const IndexHead head, writer->Head());
+  // Another process may have applied it meanwhile.
+  if (head != IndexHead{record.number - 1, record.predecessor}) return OkStatus();
+  for (size_t i = 0; i < entries.packs.size(); ++i) {
+    RETURN_IF_ERROR(writer->AddPack(entries.packs[i], PackState::kLive, footers[i].frames,
+                                    footers[i].blobs));
+  }
+  for (const PackName& name : entries.rescue) {
+    RETURN_IF_ERROR(writer->SetPackState(name, PackState::kLive));
+  }
+  for (const PackName& name : entries.condemn) {
+    RETURN_IF_ERROR(writer->SetPackState(name, PackState::kCondemned));
+  }
+  if (!entries.purge.empty()) RETURN_IF_ERROR(writer->RemovePacks(entries.purge));
+  for (const SnapshotEntry& snapshot : entries.snapshots) {
+    RETURN_IF_ERROR(writer->PutSnapshot(
+        {snapshot.id, record.number, false, std::nullopt, snapshot.object}));
+  }
+  for (const auto& [id, snapshot] : changed) RETURN_IF_ERROR(writer->PutSnapshot(snapshot));
+  for (const SnapshotId& id : entries.forget) RETURN_IF_ERROR(writer->RemoveSnapshot(id));
+  RETURN_IF_ERROR(SetHead(*writer, {record.number, record.hash}, record.predecessor));
+  return writer->Commit();
+}
+
+Status IndexSync::ApplyState(const JournalState& state) {
+  std::vector<PackName> gone;
+  std::vector<std::pair<PackName, PackState>> changed;
+  std::set<PackName> present;
+  std::vector<SnapshotId> forgotten;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
+      const PackEntry* entry = state.FindPack(pack.info.name);
+      if (entry == nullptr || entry->state == PackState::kPurged) {
+        gone.push_back(pack.info.name);
+        return true;
+      }
+      present.insert(pack.info.name);
+      if (entry->state != pack.state) changed.emplace_back(pack.info.name, entry->state);
+      return true;
+    }));
+    RETURN_IF_ERROR(reader->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
+      if (!state.snapshots().contains(snapshot.id)) forgotten.push_back(snapshot.id);
+      return true;
+    }));
+  }
+  std::vector<PackEntry> missing;
+  for (const auto& [name, entry] : state.packs()) {
+    if (entry.state != PackState::kPurged && !present.contains(name)) missing.push_back(entry);
+  }
+  RETURN_IF_ERROR(AddPacks(missing));
+
+  ASSIGN_OR_RETURN(const RecordHash predecessor, PredecessorOf(state.head()));
+  ASSIGN_OR_RETURN(const auto writer, index_.Write());
+  if (!gone.empty()) RETURN_IF_ERROR(writer->RemovePacks(gone));
+  for (const auto& [name, pack_state] : changed) {
+    RETURN_IF_ERROR(writer->SetPackState(name, pack_state));
+  }
+  for (const SnapshotId& id : forgotten) RETURN_IF_ERROR(writer->RemoveSnapshot(id));
+  for (const auto& [id, snapshot] : state.snapshots()) {
+    RETURN_IF_ERROR(writer->PutSnapshot(ToIndexSnapshot(snapshot)));
+  }
+  RETURN_IF_ERROR(SetHead(*writer, state.head(), predecessor));
+  return writer->Commit();
+}
+
+StatusOr<RecordHash> IndexSync::PredecessorOf(const JournalHead& head) {
+  const std::string prefix = absl::StrFormat("%020u-", head.number);
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, store_.List("journal"));
+  for (const std::string& name : names) {
+    if (!name.starts_with(prefix)) continue;
+    ASSIGN_OR_RETURN(const Bytes file, store_.ReadAll("journal/" + name, kMaxRecordFileBytes));
+    ASSIGN_OR_RETURN(const DecodedTwin record, DecodeTwin(kRecordMagic, file, name));
+    if (record.twin.hash == head.hash) return record.twin.predecessor;
+  }
+  // Folded away: the fold's list of hashes then says what stood there.
+  return RecordHash{};
+}
+
+Status IndexSync::AddPacks(const std::vector<PackEntry>& packs) {
+  size_t next = 0;
+  while (next < packs.size()) {
+    std::vector<std::pair<const PackEntry*, PackFooter>> batch;
+    size_t blobs = 0;
+    for (; next < packs.size() && blobs < kBlobsPerTransaction; ++next) {
+      ASSIGN_OR_RETURN(PackFooter footer, Footer(packs[next].info));
+      blobs += footer.blobs.size();
+      batch.emplace_back(&packs[next], std::move(footer));
+    }
+    ASSIGN_OR_RETURN(const auto writer, index_.Write());
+    for (const auto& [pack, footer] : batch) {
+      RETURN_IF_ERROR(writer->AddPack(pack->info, pack->state, footer.frames, footer.blobs));
+    }
+    RETURN_IF_ERROR(writer->Commit());
+  }
+  return OkStatus();
+}
+
+}  // namespace cairn

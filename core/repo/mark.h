@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is reachable: the walk over nodes that prune, stats and a commit share. Each distinct node
+// is decoded once, however many snapshots name it; what was seen is one bit a blob.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "core/base/blob.h"
+#include "core/base/ids.h"
+#include "core/base/status.h"
+#include "core/base/stop.h"
+#include "core/index/index.h"
+#include "core/repo/repository.h"
+
+namespace cairn {
+
+// One bit for each blob of each pack of the index, at the place that is to be kept: of several, one
+// in a live pack before a condemned one, a plain one before a delta, then the lowest pack number.
+// Built for one state of the index. Thread-safe while marking.
+class ReachableBlobs {
+ public:
+  static StatusOr<ReachableBlobs> Create(Repository& repository);
+  ReachableBlobs(ReachableBlobs&&) noexcept;
+  ReachableBlobs& operator=(ReachableBlobs&&) noexcept;
+  ~ReachableBlobs();
+
+  struct Options {
+    int threads = 1;
+    const StopFlag* stop = nullptr;
+    // A blob that is in no pack, or whose node cannot be read. Returning OK goes on. If empty, the
+    // mark ends with the error: prune must not guess.
+    std::function<Status(const BlobRef&, const Status&)> missing;
+  };
+  // Marks all that `roots` reach, themselves included; may be called again for more roots.
+  Status Mark(const std::vector<BlobRef>& roots, const Options& options);
+
+  bool IsMarked(PackNumber pack, uint32_t ordinal) const;
+  uint64_t count() const;  // of marked blobs
+
+ private:
+  ReachableBlobs();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The packs in which the blobs below `root` are found, itself included. NOT_FOUND names one that is
+// in no pack.
+StatusOr<std::set<PackName>> PacksOfTree(Repository& repository, const BlobRef& root);
+
+}  // namespace cairn

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/pack_assembler.h"
+
+#include <utility>
+
+namespace cairn {
+
+Status PackAssembler::Add(SealedFrame frame, bool node) {
+  std::vector<std::unique_ptr<PackWriter>> full;
+  {
+    MutexLock lock(mutex_);
+    stored_bytes_ += frame.stored.size();
+    if (!spilled_) {
+      small_bytes_ += frame.stored.size();
+      small_.emplace_back(std::move(frame), node);
+      if (small_bytes_ < kSmallCommitBytes) return OkStatus();
+      RETURN_IF_ERROR(SpillSmall());
+    } else {
+      RETURN_IF_ERROR(AddToOpenPack(frame, node));
+    }
+    full = std::exchange(full_, {});
+  }
+  // Syncing takes long; others go on with new packs meanwhile.
+  for (std::unique_ptr<PackWriter>& writer : full) RETURN_IF_ERROR(FinishPack(std::move(writer)));
+  return OkStatus();
+}
+
+Status PackAssembler::SpillSmall() {
+  spilled_ = true;
+  for (const auto& [frame, node] : std::exchange(small_, {})) {
+    RETURN_IF_ERROR(AddToOpenPack(frame, node));
+  }
+  return OkStatus();
+}
+
+Status PackAssembler::AddToOpenPack(const SealedFrame& frame, bool node) {
+  std::unique_ptr<PackWriter>& writer = open_[node ? 1 : 0];
+  if (writer == nullptr) {
+    ASSIGN_OR_RETURN(writer, PackWriter::Create(store_, config_.id, session_,
+                                                node ? kPackHasNodes : kPackHasChunks));
+  }
+  RETURN_IF_ERROR(writer->Add(frame).status());
+  if (writer->bytes() >= config_.pack_target_bytes) full_.push_back(std::move(writer));
+  return OkStatus();
+}
+
+Status PackAssembler::FinishPack(std::unique_ptr<PackWriter> writer) {
+  ASSIGN_OR_RETURN(const PackInfo info, writer->Finish());
+  MutexLock lock(mutex_);
+  finished_bytes_ += info.bytes;
+  finished_.push_back({info, writer->footer()});
+  return OkStatus();
+}
+
+Status PackAssembler::Flush() {
+  std::vector<std::unique_ptr<PackWriter>> writers;
+  {
+    MutexLock lock(mutex_);
+    if (!small_.empty()) {
+      uint8_t content = 0;
+      for (const auto& [frame, node] : small_) content |= node ? kPackHasNodes : kPackHasChunks;
+      ASSIGN_OR_RETURN(auto writer, PackWriter::Create(store_, config_.id, session_, content));
+      for (const auto& [frame, node] : std::exchange(small_, {})) {
+        RETURN_IF_ERROR(writer->Add(frame).status());
+      }
+      small_bytes_ = 0;
+      writers.push_back(std::move(writer));
+    }
+    for (std::unique_ptr<PackWriter>& writer : std::exchange(full_, {})) {
+      writers.push_back(std::move(writer));
+    }
+    for (std::unique_ptr<PackWriter>& writer : open_) {
+      if (writer != nullptr) writers.push_back(std::move(writer));
+    }
+  }
+  for (std::unique_ptr<PackWriter>& writer : writers) {
+    RETURN_IF_ERROR(FinishPack(std::move(writer)));
+  }
+  return OkStatus();
+}
+
+std::vector<FinishedPack> PackAssembler::TakeFinished() {
+  MutexLock lock(mutex_);
+  finished_bytes_ = 0;
+  return std::exchange(finished_, {});
+}
+
+uint64_t PackAssembler::stored_bytes() const {
+  MutexLock lock(mutex_);
+  return stored_bytes_;
+}
+
+uint64_t PackAssembler::finished_bytes() const {
+  MutexLock lock(mutex_);
+  return finished_bytes_;
+}
+
+}  // namespace cairn

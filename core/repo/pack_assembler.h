@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sealed frames into packs: chunks and nodes into packs of their own, so that metadata stays dense;
+// a commit under 1 MiB into one mixed pack, so that a year of five-minute snapshots is not 200,000
+// files. Thread-safe; compression happens before, in the callers' threads.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/repo/repository.h"
+#include "core/store/pack.h"
+
+namespace cairn {
+
+struct FinishedPack {
+  PackInfo info;
+  PackFooter footer;
+};
+
+class PackAssembler {
+ public:
+  // `store` must outlive it.
+  PackAssembler(ObjectStore& store, const RepositoryConfig& config, const SessionId& session)
+      : store_(store), config_(config), session_(session) {}
+
+  // `node` frames hold nodes only, others chunks only.
+  Status Add(SealedFrame frame, bool node);
+
+  // The packs that were finished since the last call: durable and in place, their names not yet
+  // durable (ObjectStore::SyncNames).
+  std::vector<FinishedPack> TakeFinished();
+  // Finishes what is open. Nothing may be added at the same time.
+  Status Flush();
+
+  // Stored bytes of all frames so far, and of those in packs that are finished and not yet taken.
+  uint64_t stored_bytes() const;
+  uint64_t finished_bytes() const;
+
+ private:
+  static constexpr uint64_t kSmallCommitBytes = 1 * kMiB;
+
+  Status AddToOpenPack(const SealedFrame& frame, bool node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status SpillSmall() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status FinishPack(std::unique_ptr<PackWriter> writer);
+
+  ObjectStore& store_;
+  const RepositoryConfig config_;
+  const SessionId session_;
+
+  mutable Mutex mutex_;
+  // Frames that wait to see whether the commit stays small.
+  std::vector<std::pair<SealedFrame, bool>> small_ ABSL_GUARDED_BY(mutex_);
+  uint64_t small_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool spilled_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<PackWriter> open_[2] ABSL_GUARDED_BY(mutex_);  // [0] chunks, [1] nodes
+  std::vector<std::unique_ptr<PackWriter>> full_ ABSL_GUARDED_BY(mutex_);
+  std::vector<FinishedPack> finished_ ABSL_GUARDED_BY(mutex_);
+  uint64_t stored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t finished_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace cairn

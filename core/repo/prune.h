@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reclaiming space: condemn, rescue, purge. Beside any number of snapshots and restores, without a
+// lock that they wait for and without a clock. docs/design.md, "Prune".
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/base/stop.h"
+#include "core/repo/repository.h"
+
+namespace cairn {
+
+struct PruneOptions {
+  // How much of what stays stored may be unused: a share of the stored bytes (0.05 = 5 %), or bytes
+  // if set.
+  double max_unused_share = 0.05;
+  std::optional<uint64_t> max_unused_bytes;
+  std::optional<uint64_t> max_repack_bytes;  // rewrites no more than so many stored bytes
+  bool now = false;      // purges without waiting for running sessions
+  bool dry_run = false;
+  int threads = 0;
+  const StopFlag* stop = nullptr;
+  std::function<void(const char* phase)> on_phase;  // "marking", "rewriting", "purging"
+};
+
+// All in bytes of files, as the file system counts their sizes. A dry run's figures are those that
+// a run at once would have.
+struct PruneResult {
+  uint64_t packs_before = 0;
+  uint64_t bytes_before = 0;
+  uint64_t used_bytes = 0;        // stored bytes of frames with a live blob
+  uint64_t unused_bytes = 0;      // of the others, in live packs
+  uint64_t packs_dropped = 0;     // held nothing live
+  uint64_t bytes_dropped = 0;
+  uint64_t packs_rewritten = 0;
+  uint64_t bytes_rewritten = 0;   // of the old packs
+  uint64_t bytes_written = 0;     // of the new ones
+  uint64_t packs_purged = 0;
+  uint64_t bytes_freed = 0;       // files unlinked by this run
+  uint64_t files_removed = 0;     // unnamed packs and unfinished files of dead sessions
+  // Condemned, but a session that began before may still read or rescue them.
+  uint64_t packs_waiting = 0;
+  uint64_t bytes_waiting = 0;
+  std::vector<std::string> waits_for;  // "snapshot of pid 71 on host"
+  uint64_t bytes_after = 0;
+};
+
+// ABORTED if another prune runs (exit code 11). DATA_LOSS if something that
+// a snapshot needs cannot be found: nothing is removed then.
+StatusOr<PruneResult> Prune(Repository& repository, const PruneOptions& options);
+
+}  // namespace cairn

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// A repository that is open: its journal, its packs, and the index that finds blobs in them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/blob.h"
+#include "core/base/clock.h"
+#include "core/base/file_system.h"
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/index/index.h"
+#include "core/repo/frame_cache.h"
+#include "core/repo/snapshot_info.h"
+#include "core/repo/snapshot_object.h"
+#include "core/store/config.h"
+#include "core/store/journal.h"
+#include "core/store/object_store.h"
+#include "core/store/pack.h"
+
+namespace cairn {
+
+struct RepositoryOptions {
+  // The index lies in a folder of it that is named after the repository. Empty: the index is kept
+  // in memory only and made anew (tests; nothing to keep).
+  std::string cache_directory;
+  const Clock* clock = &SystemClock();
+  size_t frame_cache_bytes = 32 * kMiB;
+  // Told to people: "the index cannot be written, ...". May be empty.
+  std::function<void(const std::string&)> warn;
+};
+
+// A snapshot as the commands see it.
+struct SnapshotView {
+  SnapshotInfo info;
+  SnapshotObject object;
+};
+
+// A blob's place, resolved so that it can be read without the index.
+struct BlobLocation {
+  PackName pack;
+  PackState state = PackState::kLive;
+  FrameInfo frame;
+  uint32_t frame_number = 0;
+  uint32_t offset = 0;  // in the raw frame
+  uint32_t bytes = 0;
+};
+
+// Thread-safe, except where said.
+class Repository : public BlobSource {
+ public:
+  // Makes a repository in `fs`, which should be empty. ALREADY_EXISTS if there is one.
+  static Status Create(FileSystem& fs, const RepositoryConfig& config);
+  // NOT_FOUND if there is none. The index is brought up to the journal's head; where it cannot be
+  // used or written, one in memory takes its place. `fs` must outlive the repository.
+  static StatusOr<std::unique_ptr<Repository>> Open(FileSystem& fs,
+                                                    const RepositoryOptions& options);
+  ~Repository() override;
+
+  const RepositoryConfig& config() const { return config_; }
+  const RepositoryOptions& options() const { return options_; }
+  const BlobHasher& hasher() const { return hasher_; }
+  FileSystem& fs() { return fs_; }
+  ObjectStore& store() { return *store_; }
+  Journal& journal() { return *journal_; }
+  Index& index() { return *index_; }
+
+  // Brings the index up to the journal's head and returns it: O(1) if it is there already.
+  // `footers` are those of packs that the caller has just written, to spare reading them.
+  using KnownFooters = std::map<PackName, PackFooter>;
+  StatusOr<JournalHead> Refresh(const KnownFooters* footers = nullptr);
+  // Makes the index anew from journal and footers.
+  Status RebuildIndex();
+
+  // Folds the journal if it has grown enough. For whoever has just committed.
+  Status FoldJournalIfDue();
+
+  // As BlobSource says. A pack that has gone makes it refresh the index and look again, three times;
+  // of several places any that is whole will do.
+  StatusOr<Bytes> ReadBlob(const BlobRef& ref) override;
+  // Every place of a blob, live packs first; empty if there is none.
+  StatusOr<std::vector<BlobLocation>> Locate(const BlobRef& ref);
+  // A decoded frame, through the cache. The blobs in it are not verified: VerifyBlob does.
+  StatusOr<FrameCache::Frame> ReadFrame(const PackName& pack, uint32_t frame_number,
+                                        const FrameInfo& frame);
+  Status VerifyBlob(const BlobRef& ref, ByteSpan bytes) const;
+
+  // Live snapshots in the order of their records.
+  StatusOr<std::vector<SnapshotView>> Snapshots();
+  StatusOr<std::vector<SnapshotInfo>> SnapshotInfos();
+  StatusOr<SnapshotView> FindSnapshot(const SnapshotId& id);
+
+ private:
+  Repository(FileSystem& fs, const RepositoryOptions& options);
+  Status OpenIndex();
+  void UseMemoryIndex(const Status& why);
+  StatusOr<Bytes> ReadBlobOnce(const BlobRef& ref);
+
+  FileSystem& fs_;
+  RepositoryOptions options_;
+  RepositoryConfig config_;
+  BlobHasher hasher_;
+  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Index> index_;
+  // An index that was given up while readers may still use it.
+  std::unique_ptr<Index> former_index_;
+  bool index_in_memory_ = false;
+  FrameCache frames_;
+  Mutex refresh_mutex_;
+};
+
+}  // namespace cairn

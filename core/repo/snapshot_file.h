@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading one live file, symlink or other thing into its entry.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/base/mutex.h"
+#include "core/base/status.h"
+#include "core/chunker/chunker.h"
+#include "core/fs/file_status.h"
+#include "core/fs/source_file.h"
+#include "core/fs/witness.h"
+#include "core/repo/blob_writer.h"
+#include "core/repo/snapshot.h"
+#include "core/tree/entry.h"
+
+namespace cairn {
+
+// What reading an entry came to.
+struct ReadEntry {
+  Entry entry;          // without its name
+  bool gone = false;    // it vanished, or is of a type that cannot be kept: no entry
+  bool settled = true;  // nothing was seen that forbids a witness
+  FileStatus status;    // as of the end of reading
+  std::string problem;  // for people; empty if there was none
+};
+
+// One for each worker. Thread-compatible.
+class EntryReader {
+ public:
+  EntryReader(BlobWriter& writer, const Chunker& chunker, SnapshotProgress& progress);
+
+  // `status` is what the walk saw; `name` is relative to the open `directory`. Errors are those
+  // that end the snapshot (the repository's); what is wrong with the source is a problem.
+  StatusOr<ReadEntry> Read(int directory, const char* name, const FileStatus& status,
+                           const FileSystemTraits& traits);
+  // Attributes of a directory, without its node; `name` "" means `directory` itself.
+  StatusOr<ReadEntry> ReadDirectory(int directory, const char* name, const FileStatus& status);
+  // What comes from a pipe, as a file's content.
+  Status ReadStream(int descriptor, Entry& entry);
+
+  Status Flush() { return lane_.Flush(); }
+
+ private:
+  Status ReadContent(int descriptor, const FileStatus& status, const FileSystemTraits& traits,
+                     Entry& entry);
+  Status ReadFile(int directory, const char* name, const FileSystemTraits& traits,
+                  ReadEntry& result);
+  Status ReadAttributes(int directory, const char* name, ReadEntry& result);
+
+  BlobWriter& writer_;
+  SnapshotProgress& progress_;
+  const size_t max_chunk_bytes_;
+  BlobWriter::Lane lane_;
+  FileScanner scanner_;
+};
+
+// The files that have several names: each is read once, and every name carries what was read.
+// Thread-safe.
+class SharedInodes {
+ public:
+  using Waiter = std::function<void(const ReadEntry&)>;
+
+  // The first caller for an inode gets true: it reads, and then calls Publish. For others `waiter`
+  // is called with what was read, at once or from within Publish; nobody blocks.
+  bool ClaimOrWait(const FileStatus& status, Waiter waiter);
+  void Publish(const FileStatus& claimed, const ReadEntry& read);
+
+ private:
+  using Key = std::pair<uint64_t, uint64_t>;
+  struct Inode {
+    bool done = false;
+    ReadEntry read;
+    uint64_t names_left = 0;
+    std::vector<Waiter> waiting;
+  };
+
+  Mutex mutex_;
+  absl::flat_hash_map<Key, Inode> inodes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cairn
