@@ -12,7 +12,6 @@
 
 #include "absl/strings/str_format.h"
 #include "core/base/blob.h"
-#include "core/base/check.h"
 #include "core/base/status.h"
 #include "core/tree/items.h"
 #include "core/tree/node_io.h"
@@ -86,11 +85,11 @@ class NodeCursor {
     }
   }
 
-  // Gives up all nodes; the next call reads those on its way again. REQUIRES: the last call was a
-  // Next that returned an item.
+  // Gives up all nodes; the next call reads those on its way again.
   void Release() {
-    CHECK(!frames_.empty() && frames_.back().node.level == 0);
-    resume_ = frames_.back().before.count + frames_.back().next;
+    if (frames_.empty()) return;
+    const Frame& at = frames_.back();
+    resume_ = at.node.level == 0 ? at.before.count + at.next : at.passed.count;
     frames_.clear();
   }
 

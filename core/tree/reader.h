@@ -28,8 +28,7 @@ class DirectoryReader {
   // Goes, forwards or backwards, to the first entry that is not before `name`, reading only nodes
   // on the way. REQUIRES: name is not empty.
   Status Seek(std::string_view name);
-  // Gives up the memory of all nodes; the next call reads the ones on its way again. REQUIRES: the
-  // last call was a Next that returned an entry.
+  // Gives up the memory of all nodes; the next call reads the ones on its way again.
   void Release();
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walking a stored tree, and comparing two. Both stream: memory is a node a level, whatever the
-// tree's size; depth is bounded by kMaxDepth; equal subtrees are one comparison.
+// Walking a stored tree, and comparing two. Both stream: memory is a node a level of the innermost
+// directories (those further out are read again on the way back), whatever the tree's size; depth
+// is bounded by kMaxDepth; equal subtrees are one comparison.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,8 @@
 
 namespace cairn {
 
-// Directories below directories; deeper trees are refused, when read and when written.
+// Directories below the top directory, one below the other; deeper trees are refused, when read and
+// when written.
 inline constexpr int kMaxDepth = 4096;
 
 enum class WalkStep {
@@ -26,14 +28,18 @@ struct WalkCallbacks {
   // Path relative to the walk's top ("" for the top itself), '/' between parts. Directories come
   // before their children, children in order of names.
   std::function<StatusOr<WalkStep>(const std::string& path, const Entry& entry)> enter;
-  // After a directory's children. May be empty.
+  // After a directory's children, and also after those that were skipped or unreadable: each
+  // directory that was entered is left, unless the walk ends before. May be empty.
   std::function<Status(const std::string& path, const Entry& entry)> leave;
-  // A directory's node, or a part of it, cannot be read. OK goes on after it. If empty, the walk
-  // ends with the error.
+  // A directory's node, or a part of it, cannot be read, or lies too deep. OK goes on after that
+  // node, so that it may be called again for other parts of the directory. If empty, the walk ends
+  // with the error.
   std::function<Status(const std::string& path, const Entry& directory, Status error)> unreadable;
 };
 
-// No recursion: the depth of a hostile tree does not end on the stack.
+// Visits `top` and, if it is a directory, all that is below it. Errors of the callbacks end the
+// walk and are returned as they are. No recursion: the depth of a hostile tree does not end on the
+// stack.
 Status WalkTree(BlobSource& source, const Entry& top, const WalkCallbacks& callbacks);
 
 enum class Change { kAdded, kRemoved, kModified };
@@ -42,12 +48,16 @@ struct DiffItem {
   Change change = Change::kModified;
   const Entry* before = nullptr;  // null if added
   const Entry* after = nullptr;   // null if removed
-  bool content = false;           // modified: content, type, target or device differ
-  bool attributes = false;        // modified: mode, owner, mtime, xattrs differ
+  // Modified: type, content, target, device, or the marks sparse and unread differ. What differs
+  // below a directory is no modification of the directory.
+  bool content = false;
+  bool attributes = false;  // modified: mode, owner, mtime, xattrs differ
 };
 
 // Calls `visit` for each difference between two trees, in walk order; an added or removed directory
-// is followed by all that is in it. Returning false stops.
+// is followed by all that is in it, and so is one that became, or was, something else. The names of
+// `before` and `after` themselves are not compared. The entries are valid during the call only.
+// Returning false stops. Directories, and parts of large ones, that have equal ids are not read.
 Status DiffTrees(
     BlobSource& source_before, const Entry& before, BlobSource& source_after, const Entry& after,
     const std::function<StatusOr<bool>(const std::string& path, const DiffItem&)>& visit);
