@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/index/lmdb.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "core/base/check.h"
+#include "core/base/unique_fd.h"
+
+namespace cairn::lmdb {
+namespace {
+
+constexpr uint64_t kLeastMapBytes = 64 * kMiB;
+// Transactions are short, so few readers live at once, whatever the number of processes.
+constexpr unsigned int kMaxReaders = 1024;
+// Reader slots that are kept for reuse, in each process.
+constexpr size_t kMaxIdleReaders = 64;
+constexpr mode_t kFileMode = 0600;
+
+MDB_val ToVal(ByteSpan bytes) { return {bytes.size(), const_cast<uint8_t*>(bytes.data())}; }
+
+ByteSpan FromVal(const MDB_val& value) {
+  return {static_cast<const uint8_t*>(value.mv_data), value.mv_size};
+}
+
+// `error` is an errno or one of LMDB's own negative numbers.
+Status ToStatus(int error, const char* operation) {
+  const std::string message = absl::StrFormat("index: %s: %s", operation, mdb_strerror(error));
+  switch (error) {
+    case MDB_MAP_FULL:
+    case MDB_READERS_FULL:
+    case MDB_TXN_FULL:
+    case ENOMEM:
+      return ResourceExhausted(message);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+    case MDB_PAGE_FULL:
+    case MDB_CURSOR_FULL:
+    case MDB_KEYEXIST:  // of a row to append: the table is not what it was
+    case MDB_BAD_VALSIZE:
+      return DataLoss(message);
+    case MDB_PANIC:
+    case MDB_MAP_RESIZED:
+      return Unavailable(message);
+    case MDB_BAD_TXN:
+    case MDB_BAD_RSLOT:
+    case MDB_BAD_DBI:
+    case EINVAL:
+      return Internal(message);
+    default:
+      return error > 0 ? ErrnoError(error, operation, "index") : Unavailable(message);
+  }
+}
+
+unsigned int ToFlags(PutMode mode) { return mode == PutMode::kAppend ? MDB_APPEND : 0; }
+
+bool AddressSpaceAllows(uint64_t bytes) {
+  void* const map =
+      mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (map == MAP_FAILED) return false;
+  munmap(map, bytes);
+  return true;
+}
+
+struct CloseEnv {
+  void operator()(MDB_env* env) const { mdb_env_close(env); }
+};
+using UniqueEnv = std::unique_ptr<MDB_env, CloseEnv>;
+
+struct AbortTxn {
+  void operator()(MDB_txn* txn) const { mdb_txn_abort(txn); }
+};
+using UniqueTxn = std::unique_ptr<MDB_txn, AbortTxn>;
+
+// Returns LMDB's error. After one an environment can only be closed.
+int OpenEnv(const std::string& directory, uint64_t map_bytes, size_t tables, UniqueEnv& out) {
+  MDB_env* env = nullptr;
+  int error = mdb_env_create(&env);
+  if (error != 0) return error;
+  out.reset(env);
+  // A multiple of every page size.
+  const uint64_t rounded = (map_bytes + 64 * kKiB - 1) / (64 * kKiB) * (64 * kKiB);
+  if ((error = mdb_env_set_mapsize(env, rounded)) != 0) return error;
+  if ((error = mdb_env_set_maxreaders(env, kMaxReaders)) != 0) return error;
+  if ((error = mdb_env_set_maxdbs(env, static_cast<MDB_dbi>(tables))) != 0) return error;
+  return mdb_env_open(env, directory.c_str(), MDB_NOMETASYNC | MDB_NOTLS, kFileMode);
+}
+
+}  // namespace
+
+// Cursor
+
+Cursor::Cursor(Cursor&& other) noexcept
+    : cursor_(std::exchange(other.cursor_, nullptr)), key_(other.key_), value_(other.value_) {}
+
+Cursor::~Cursor() {
+  if (cursor_ != nullptr) mdb_cursor_close(cursor_);
+}
+
+StatusOr<bool> Cursor::Move(int operation, ByteSpan key) {
+  MDB_val found_key = ToVal(key);
+  MDB_val found_value = {};
+  const int error =
+      mdb_cursor_get(cursor_, &found_key, &found_value, static_cast<MDB_cursor_op>(operation));
+  if (error == MDB_NOTFOUND) return false;
+  if (error != 0) return ToStatus(error, "read");
+  key_ = FromVal(found_key);
+  value_ = FromVal(found_value);
+  return true;
+}
+
+StatusOr<bool> Cursor::First() { return Move(MDB_FIRST, {}); }
+StatusOr<bool> Cursor::Last() { return Move(MDB_LAST, {}); }
+StatusOr<bool> Cursor::Next() { return Move(MDB_NEXT, {}); }
+StatusOr<bool> Cursor::NextDuplicate() { return Move(MDB_NEXT_DUP, {}); }
+StatusOr<bool> Cursor::Seek(ByteSpan key) { return Move(MDB_SET_KEY, key); }
+StatusOr<bool> Cursor::SeekAtLeast(ByteSpan key) { return Move(MDB_SET_RANGE, key); }
+
+// Transactions
+
+StatusOr<std::optional<ByteSpan>> Txn::Get(TableId table, ByteSpan key) {
+  MDB_val mdb_key = ToVal(key);
+  MDB_val value = {};
+  const int error = mdb_get(txn_, env_.tables_[table], &mdb_key, &value);
+  if (error == MDB_NOTFOUND) return std::nullopt;
+  if (error != 0) return ToStatus(error, "read");
+  return FromVal(value);
+}
+
+StatusOr<Cursor> Txn::OpenCursor(TableId table) {
+  MDB_cursor* cursor = nullptr;
+  const int error = mdb_cursor_open(txn_, env_.tables_[table], &cursor);
+  if (error != 0) return ToStatus(error, "open a cursor");
+  return Cursor(cursor);
+}
+
+StatusOr<uint64_t> Txn::CountRows(TableId table) {
+  MDB_stat stat;
+  const int error = mdb_stat(txn_, env_.tables_[table], &stat);
+  if (error != 0) return ToStatus(error, "count rows");
+  return stat.ms_entries;
+}
+
+struct ReaderSlot {
+  UniqueTxn txn;
+  TableId lookup_table = 0;
+  std::optional<Cursor> lookup;  // before txn goes, so declared behind it
+};
+
+ReadTxn::ReadTxn(Env& env, std::unique_ptr<ReaderSlot> slot)
+    : Txn(env, slot->txn.get()), slot_(std::move(slot)) {}
+
+ReadTxn::~ReadTxn() { env_.EndRead(std::move(slot_)); }
+
+uint64_t ReadTxn::Version() const { return mdb_txn_id(txn_); }
+
+StatusOr<Cursor*> ReadTxn::LookupCursor(TableId table) {
+  if (!slot_->lookup) {
+    ASSIGN_OR_RETURN(Cursor cursor, OpenCursor(table));
+    slot_->lookup.emplace(std::move(cursor));
+    slot_->lookup_table = table;
+    lookup_is_fresh_ = true;
+  }
+  CHECK(slot_->lookup_table == table);
+  if (!lookup_is_fresh_) {
+    const int error = mdb_cursor_renew(txn_, slot_->lookup->cursor_);
+    if (error != 0) return ToStatus(error, "renew a cursor");
+    lookup_is_fresh_ = true;
+  }
+  return &*slot_->lookup;
+}
+
+StopSignalsBlocked::StopSignalsBlocked() {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  sigaddset(&stop, SIGTTIN);
+  sigaddset(&stop, SIGTTOU);
+  CHECK(pthread_sigmask(SIG_BLOCK, &stop, &old_mask_) == 0);
+}
+
+StopSignalsBlocked::~StopSignalsBlocked() {
+  CHECK(pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr) == 0);
+}
+
+WriteTxn::WriteTxn(Env& env, MDB_txn* txn, std::unique_ptr<StopSignalsBlocked> signals)
+    : Txn(env, txn), signals_(std::move(signals)) {}
+
+WriteTxn::~WriteTxn() {
+  if (txn_ == nullptr) return;
+  mdb_txn_abort(txn_);
+  env_.Leave();
+}
+
+Status WriteTxn::Done(int error, const char* operation) {
+  if (error == 0) return OkStatus();
+  if (error == MDB_MAP_FULL) {
+    MutexLock lock(env_.mutex_);
+    env_.wants_larger_map_ = true;
+  }
+  return ToStatus(error, operation);
+}
+
+Status WriteTxn::Put(TableId table, ByteSpan key, ByteSpan value, PutMode mode) {
+  MDB_val mdb_key = ToVal(key);
+  MDB_val mdb_value = ToVal(value);
+  return Done(mdb_put(txn_, env_.tables_[table], &mdb_key, &mdb_value, ToFlags(mode)), "write");
+}
+
+Status WriteTxn::Put(Cursor& cursor, ByteSpan key, ByteSpan value, PutMode mode) {
+  MDB_val mdb_key = ToVal(key);
+  MDB_val mdb_value = ToVal(value);
+  return Done(mdb_cursor_put(cursor.cursor_, &mdb_key, &mdb_value, ToFlags(mode)), "write");
+}
+
+StatusOr<bool> WriteTxn::Deleted(int error) {
+  if (error == MDB_NOTFOUND) return false;
+  RETURN_IF_ERROR(Done(error, "delete"));
+  return true;
+}
+
+StatusOr<bool> WriteTxn::Delete(TableId table, ByteSpan key) {
+  MDB_val mdb_key = ToVal(key);
+  return Deleted(mdb_del(txn_, env_.tables_[table], &mdb_key, nullptr));
+}
+
+StatusOr<bool> WriteTxn::Delete(TableId table, ByteSpan key, ByteSpan value) {
+  MDB_val mdb_key = ToVal(key);
+  MDB_val mdb_value = ToVal(value);
+  return Deleted(mdb_del(txn_, env_.tables_[table], &mdb_key, &mdb_value));
+}
+
+Status WriteTxn::DeleteAt(Cursor& cursor) {
+  return Done(mdb_cursor_del(cursor.cursor_, 0), "delete");
+}
+
+Status WriteTxn::Clear(TableId table) {
+  return Done(mdb_drop(txn_, env_.tables_[table], 0), "clear a table");
+}
+
+Status WriteTxn::Commit() {
+  CHECK(txn_ != nullptr);
+  Status status = Done(mdb_txn_commit(std::exchange(txn_, nullptr)), "commit");
+  env_.Leave();
+  signals_.reset();
+  return status;
+}
+
+// Env
+
+StatusOr<std::unique_ptr<Env>> Env::Open(const std::string& directory, uint64_t map_bytes,
+                                         std::span<const TableSpec> tables) {
+  UniqueEnv mdb_env;
+  int error = OpenEnv(directory, map_bytes, tables.size(), mdb_env);
+  // Less address space under ulimit -v, ThreadSanitizer and valgrind.
+  for (; error == ENOMEM && map_bytes / 2 >= kLeastMapBytes; map_bytes /= 2) {
+    mdb_env.reset();
+    error = OpenEnv(directory, map_bytes / 2, tables.size(), mdb_env);
+  }
+  if (error != 0) return Annotate(ToStatus(error, "open"), directory);
+
+  std::unique_ptr<Env> env(new Env(mdb_env.release()));
+  int fd = -1;
+  if ((error = mdb_env_get_fd(env->env_, &fd)) != 0) return ToStatus(error, "open");
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return ErrnoError(errno, "set flags of", directory);
+  // Clears what killed readers left, which keeps pages from being used again.
+  int dead_readers = 0;
+  if ((error = mdb_reader_check(env->env_, &dead_readers)) != 0) {
+    return Annotate(ToStatus(error, "check readers"), directory);
+  }
+  RETURN_IF_ERROR(Annotate(env->OpenTables(tables), directory));
+  return env;
+}
+
+Env::Env(MDB_env* env) : env_(env) {}
+
+Env::~Env() {
+  {
+    MutexLock lock(mutex_);
+    CHECK(active_ == 0);
+    idle_.clear();
+  }
+  mdb_env_close(env_);
+}
+
+StatusOr<bool> Env::TryOpenTables(MDB_txn* txn, std::span<const TableSpec> tables, bool create) {
+  tables_.clear();
+  for (const TableSpec& table : tables) {
+    unsigned int flags = table.sorted_duplicates ? MDB_DUPSORT | MDB_DUPFIXED : 0;
+    if (create) flags |= MDB_CREATE;
+    MDB_dbi id = 0;
+    const int error = mdb_dbi_open(txn, table.name, flags, &id);
+    if (error == MDB_NOTFOUND) return false;
+    if (error != 0) return ToStatus(error, "open a table");
+    tables_.push_back(id);
+  }
+  return true;
+}
+
+Status Env::OpenTables(std::span<const TableSpec> tables) {
+  // Handles last only if the transaction that opened them is committed.
+  {
+    ASSIGN_OR_RETURN(std::unique_ptr<ReadTxn> reader, BeginRead());
+    ASSIGN_OR_RETURN(const bool complete, TryOpenTables(reader->txn_, tables, false));
+    if (complete) {
+      const int error = mdb_txn_commit(reader->slot_->txn.release());
+      return error == 0 ? OkStatus() : ToStatus(error, "open the tables");
+    }
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<WriteTxn> writer, BeginWrite());
+  RETURN_IF_ERROR(TryOpenTables(writer->txn_, tables, true).status());
+  return writer->Commit();
+}
+
+Status Env::Enter(std::unique_ptr<ReaderSlot>* idle_slot) {
+  MutexLock lock(mutex_);
+  if (broken_) return Unavailable("index: it failed before and has to be opened anew");
+  ++active_;
+  if (idle_slot != nullptr && !idle_.empty()) {
+    *idle_slot = std::move(idle_.back());
+    idle_.pop_back();
+  }
+  return OkStatus();
+}
+
+void Env::Leave() {
+  MutexLock lock(mutex_);
+  --active_;
+}
+
+StatusOr<std::unique_ptr<ReadTxn>> Env::BeginRead() {
+  for (int attempt = 0;; ++attempt) {
+    std::unique_ptr<ReaderSlot> slot;
+    RETURN_IF_ERROR(Enter(&slot));
+    int error = 0;
+    if (slot != nullptr) {
+      error = mdb_txn_renew(slot->txn.get());
+    } else {
+      slot = std::make_unique<ReaderSlot>();
+      MDB_txn* txn = nullptr;
+      error = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn);
+      slot->txn.reset(txn);
+    }
+    if (error == 0) return std::unique_ptr<ReadTxn>(new ReadTxn(*this, std::move(slot)));
+    slot.reset();
+    Leave();
+    RETURN_IF_ERROR(BeginFailed(error, attempt));
+  }
+}
+
+void Env::EndRead(std::unique_ptr<ReaderSlot> slot) {
+  if (slot->txn != nullptr) mdb_txn_reset(slot->txn.get());
+  MutexLock lock(mutex_);
+  --active_;
+  if (slot->txn != nullptr && idle_.size() < kMaxIdleReaders) idle_.push_back(std::move(slot));
+}
+
+StatusOr<std::unique_ptr<WriteTxn>> Env::BeginWrite() {
+  for (int attempt = 0;; ++attempt) {
+    bool wants_larger_map = false;
+    {
+      MutexLock lock(mutex_);
+      wants_larger_map = wants_larger_map_;
+    }
+    // What is to be written may fit without it; if not, the write says so.
+    if (wants_larger_map) GrowMap().IgnoreError();
+
+    auto signals = std::make_unique<StopSignalsBlocked>();
+    RETURN_IF_ERROR(Enter(nullptr));
+    MDB_txn* txn = nullptr;
+    const int error = mdb_txn_begin(env_, nullptr, 0, &txn);
+    if (error == 0) {
+      return std::unique_ptr<WriteTxn>(new WriteTxn(*this, txn, std::move(signals)));
+    }
+    Leave();
+    RETURN_IF_ERROR(BeginFailed(error, attempt));
+  }
+}
+
+// OK if it should be tried again.
+Status Env::BeginFailed(int error, int attempt) {
+  constexpr int kMaxAttempts = 10;
+  if (error == MDB_MAP_RESIZED && attempt < kMaxAttempts) {
+    return Annotate(GrowMap(), "another process made the index larger");
+  }
+  if (error == MDB_READERS_FULL && attempt == 0) {
+    int dead_readers = 0;
+    const int check_error = mdb_reader_check(env_, &dead_readers);
+    if (check_error == 0 && dead_readers > 0) return OkStatus();
+  }
+  if (error == MDB_PANIC) {
+    MutexLock lock(mutex_);
+    broken_ = true;
+  }
+  if (error == EAGAIN || error == EACCES) {
+    return Unavailable(
+        "index: a process of the same number, in another pid namespace, uses it; take another "
+        "directory");
+  }
+  return ToStatus(error, "begin a transaction");
+}
+
+Status Env::GrowMap() {
+  // Polled, with a limit: a thread that breaks the rule and holds two transactions gets an error
+  // in place of a deadlock. It happens only where address space is short.
+  constexpr int kTries = 5000;
+  for (int i = 0; i < kTries; ++i) {
+    {
+      MutexLock lock(mutex_);
+      if (active_ == 0) return GrowMapLocked();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return Unavailable("index: transactions of this process keep its map from growing");
+}
+
+Status Env::GrowMapLocked() {
+  if (broken_) return Unavailable("index: it failed before and has to be opened anew");
+  MDB_envinfo info;
+  MDB_stat stat;
+  int error = mdb_env_info(env_, &info);
+  if (error == 0) error = mdb_env_stat(env_, &stat);
+  if (error != 0) return ToStatus(error, "grow the map");
+  const uint64_t needed = (info.me_last_pgno + 1) * stat.ms_psize;
+  if (info.me_mapsize >= needed && !wants_larger_map_) return OkStatus();  // by another thread
+  // The old map goes before the new one comes, and without any the environment is lost: so ask
+  // beforehand, while the old one is there.
+  const uint64_t least = std::max<uint64_t>(needed, info.me_mapsize + stat.ms_psize);
+  for (uint64_t wanted = 2 * least; wanted >= least; wanted -= wanted / 4) {
+    if (!AddressSpaceAllows(wanted)) continue;
+    error = mdb_env_set_mapsize(env_, wanted / stat.ms_psize * stat.ms_psize);
+    if (error != 0) {
+      broken_ = true;
+      return ToStatus(error, "grow the map");
+    }
+    wants_larger_map_ = false;
+    return OkStatus();
+  }
+  return ResourceExhausted("index: no address space for a larger map");
+}
+
+bool Env::broken() const {
+  MutexLock lock(mutex_);
+  return broken_;
+}
+
+StatusOr<std::pair<uint64_t, uint64_t>> Env::FileId() const {
+  int fd = -1;
+  const int error = mdb_env_get_fd(env_, &fd);
+  if (error != 0) return ToStatus(error, "stat");
+  struct stat stat;
+  if (fstat(fd, &stat) != 0) return ErrnoError(errno, "stat", "index");
+  return std::pair<uint64_t, uint64_t>(stat.st_dev, stat.st_ino);
+}
+
+StatusOr<uint64_t> Env::FileBytes() const {
+  int fd = -1;
+  const int error = mdb_env_get_fd(env_, &fd);
+  if (error != 0) return ToStatus(error, "stat");
+  struct stat stat;
+  if (fstat(fd, &stat) != 0) return ErrnoError(errno, "stat", "index");
+  return static_cast<uint64_t>(stat.st_size);
+}
+
+StatusOr<uint64_t> Env::UsedBytes() {
+  ASSIGN_OR_RETURN(std::unique_ptr<ReadTxn> reader, BeginRead());
+  MDB_envinfo info;
+  MDB_stat stat;
+  int error = mdb_env_info(env_, &info);
+  if (error == 0) error = mdb_env_stat(env_, &stat);
+  // Table 0 lists the free pages: each value is a count and as many page numbers.
+  constexpr MDB_dbi kFreePages = 0;
+  MDB_cursor* mdb_cursor = nullptr;
+  if (error == 0) error = mdb_cursor_open(reader->txn_, kFreePages, &mdb_cursor);
+  if (error != 0) return ToStatus(error, "count free pages");
+  Cursor cursor(mdb_cursor);
+  uint64_t free_pages = 0;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, cursor.Next());
+    if (!found) break;
+    size_t count = 0;
+    if (cursor.value().size() < sizeof(count)) return DataLoss("index: damaged list of free pages");
+    std::memcpy(&count, cursor.value().data(), sizeof(count));
+    free_pages += count;
+  }
+  const uint64_t pages = info.me_last_pgno + 1;
+  return (pages - std::min(pages, free_pages)) * stat.ms_psize;
+}
+
+Status Env::CopyCompact(const std::string& directory) {
+  RETURN_IF_ERROR(Enter(nullptr));
+  const int error = mdb_env_copy2(env_, directory.c_str(), MDB_CP_COMPACT);
+  Leave();
+  if (error != 0) return Annotate(ToStatus(error, "copy"), directory);
+  const std::string file = directory + "/data.mdb";
+  const UniqueFd fd(RetryOnEintr([&] { return open(file.c_str(), O_RDONLY | O_CLOEXEC); }));
+  if (!fd.valid()) return ErrnoError(errno, "open", file);
+  if (fdatasync(fd.get()) != 0) return ErrnoError(errno, "sync", file);
+  return OkStatus();
+}
+
+}  // namespace cairn::lmdb

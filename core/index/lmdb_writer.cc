@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/index/lmdb_writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/index/lmdb_rows.h"
+
+namespace cairn {
+namespace {
+
+using lmdb::PutMode;
+
+Place PlaceOf(const BlobInfo& blob, PackNumber pack, uint32_t ordinal) {
+  return {pack, ordinal, blob.frame, blob.offset, blob.bytes};
+}
+
+bool StartsWith(ByteSpan bytes, ByteSpan prefix) {
+  return bytes.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), bytes.begin());
+}
+
+}  // namespace
+
+StatusOr<IndexHead> LmdbWriter::Head() {
+  RETURN_IF_ERROR(error_);
+  return GetHead(*txn_);
+}
+
+Status LmdbWriter::SetHead(const IndexHead& head) {
+  return Try(
+      [&] { return PutRow(*txn_, IndexTable::kMeta, AsBytes(kHeadRow), EncodeHeadRow(head)); });
+}
+
+Status LmdbWriter::AddPacks(std::span<const PackContents> packs) {
+  return Try([&] { return DoAddPacks(packs); });
+}
+
+Status LmdbWriter::DoAddPacks(std::span<const PackContents> packs) {
+  std::vector<BlobRow> rows;
+  for (const PackContents& pack : packs) {
+    ASSIGN_OR_RETURN(const auto known, GetPackNumber(*txn_, pack.info.name));
+    if (known) {
+      RETURN_IF_ERROR(DoSetPackState(pack.info.name, pack.state));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const PackNumber number, NextPackNumber());
+    RETURN_IF_ERROR(AddPackRows(number, pack));
+    for (uint32_t i = 0; i < pack.blobs.size(); ++i) {
+      const BlobRef& ref = pack.blobs[i].ref;
+      rows.push_back({ref.id, EncodePlaceRow(ref, PlaceOf(pack.blobs[i], number, i))});
+    }
+  }
+  return AddBlobRows(std::move(rows));
+}
+
+StatusOr<PackNumber> LmdbWriter::NextPackNumber() {
+  const ByteSpan key = AsBytes(kNextPackRow);
+  uint64_t number = 1;
+  ASSIGN_OR_RETURN(const auto value, GetRow(*txn_, IndexTable::kMeta, key));
+  if (value) {
+    ASSIGN_OR_RETURN(number, DecodeNumberRow(*value));
+  }
+  if (number > std::numeric_limits<PackNumber>::max()) {
+    return ResourceExhausted("index: no more pack numbers; delete it");
+  }
+  RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kMeta, key, EncodeNumberRow(number + 1)));
+  return static_cast<PackNumber>(number);
+}
+
+Status LmdbWriter::AddPackRows(PackNumber number, const PackContents& pack) {
+  constexpr size_t kMax = std::numeric_limits<uint32_t>::max();
+  CHECK(pack.frames.size() <= kMax && pack.blobs.size() <= kMax);
+  RETURN_IF_ERROR(PutPack({.number = number,
+                           .info = pack.info,
+                           .state = pack.state,
+                           .frames = static_cast<uint32_t>(pack.frames.size()),
+                           .blobs = static_cast<uint32_t>(pack.blobs.size())}));
+  RETURN_IF_ERROR(
+      PutRow(*txn_, IndexTable::kPackNames, pack.info.name.span(), EncodeNumberRow(number)));
+  for (uint32_t i = 0; i < pack.frames.size(); ++i) {
+    // Numbers only grow, so a pack's frames come behind all others.
+    RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kFrames, FrameKey(number, i),
+                           EncodeFrameRow(pack.frames[i]), PutMode::kAppend));
+  }
+  return OkStatus();
+}
+
+// In ascending order, so that each page of the table is found and copied once.
+Status LmdbWriter::AddBlobRows(std::vector<BlobRow> rows) {
+  if (rows.empty()) return OkStatus();
+  std::sort(rows.begin(), rows.end(), [](const BlobRow& a, const BlobRow& b) {
+    const int by_id = std::memcmp(a.id.bytes.data(), b.id.bytes.data(), BlobId::kBytes);
+    if (by_id != 0) return by_id < 0;
+    return std::memcmp(a.place.data(), b.place.data(), kPlaceRowBytes) < 0;
+  });
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kBlobs)));
+  ASSIGN_OR_RETURN(const bool has_rows, cursor.Last());
+  const bool is_behind_all =
+      !has_rows ||
+      std::lexicographical_compare(cursor.key().begin(), cursor.key().end(),
+                                   rows.front().id.bytes.begin(), rows.front().id.bytes.end());
+  const BlobRow* previous = nullptr;
+  for (const BlobRow& row : rows) {
+    const bool is_new_key = previous == nullptr || previous->id != row.id;
+    const PutMode mode = is_behind_all && is_new_key ? PutMode::kAppend : PutMode::kReplace;
+    RETURN_IF_ERROR(txn_->Put(cursor, row.id.span(), row.place, mode));
+    previous = &row;
+  }
+  return OkStatus();
+}
+
+Status LmdbWriter::SetPackState(const PackName& name, PackState state) {
+  return Try([&] { return DoSetPackState(name, state); });
+}
+
+Status LmdbWriter::DoSetPackState(const PackName& name, PackState state) {
+  ASSIGN_OR_RETURN(const auto number, GetPackNumber(*txn_, name));
+  if (!number) return OkStatus();
+  ASSIGN_OR_RETURN(auto pack, GetPack(*txn_, *number));
+  if (!pack) return DataLoss("index: a pack's row is missing");
+  if (pack->state == state) return OkStatus();
+  pack->state = state;
+  return PutPack(*pack);
+}
+
+Status LmdbWriter::PutPack(const IndexPack& pack) {
+  const auto key = PackKey(pack.number);
+  RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kPacks, key, EncodePackRow(pack)));
+  if (pack.state == PackState::kPurged) return PutRow(*txn_, IndexTable::kPurged, key, Bytes());
+  return txn_->Delete(IdOf(IndexTable::kPurged), key).status();
+}
+
+Status LmdbWriter::RemovePack(const PackName& name, std::span<const BlobInfo> blobs) {
+  return Try([&] { return DoRemovePack(name, blobs); });
+}
+
+Status LmdbWriter::DoRemovePack(const PackName& name, std::span<const BlobInfo> blobs) {
+  ASSIGN_OR_RETURN(const auto number, GetPackNumber(*txn_, name));
+  if (!number) return OkStatus();
+  ASSIGN_OR_RETURN(const auto pack, GetPack(*txn_, *number));
+  if (!pack) return DataLoss("index: a pack's row is missing");
+
+  std::vector<uint32_t> by_id(blobs.size());
+  for (uint32_t i = 0; i < by_id.size(); ++i) by_id[i] = i;
+  std::sort(by_id.begin(), by_id.end(),
+            [&](uint32_t a, uint32_t b) { return blobs[a].ref.id < blobs[b].ref.id; });
+  size_t removed = 0;
+  for (const uint32_t i : by_id) {
+    const BlobRef& ref = blobs[i].ref;
+    const PlaceRow row = EncodePlaceRow(ref, PlaceOf(blobs[i], *number, i));
+    ASSIGN_OR_RETURN(const bool found, txn_->Delete(IdOf(IndexTable::kBlobs), ref.id.span(), row));
+    removed += found ? 1 : 0;
+  }
+  if (removed != pack->blobs) RETURN_IF_ERROR(RemovePlaces({*number}));
+  return RemovePackRows(*pack);
+}
+
+Status LmdbWriter::RemovePacks(std::span<const PackName> names) {
+  return Try([&] { return DoRemovePacks(names); });
+}
+
+Status LmdbWriter::DoRemovePacks(std::span<const PackName> names) {
+  PackNumbers removed;
+  for (const PackName& name : names) {
+    ASSIGN_OR_RETURN(const auto number, GetPackNumber(*txn_, name));
+    if (!number) continue;
+    ASSIGN_OR_RETURN(const auto pack, GetPack(*txn_, *number));
+    if (!pack) return DataLoss("index: a pack's row is missing");
+    RETURN_IF_ERROR(RemovePackRows(*pack));
+    removed.insert(*number);
+  }
+  return removed.empty() ? OkStatus() : RemovePlaces(removed);
+}
+
+Status LmdbWriter::RemovePackRows(const IndexPack& pack) {
+  for (uint32_t i = 0; i < pack.frames; ++i) {
+    const auto key = FrameKey(pack.number, i);
+    RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kFrames), key).status());
+  }
+  const auto key = PackKey(pack.number);
+  RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kPurged), key).status());
+  RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kPackNames), pack.info.name.span()).status());
+  return txn_->Delete(IdOf(IndexTable::kPacks), key).status();
+}
+
+Status LmdbWriter::RemovePlaces(const PackNumbers& packs) {
+  // Collected and then deleted, a part at a time: deleting under a cursor that walks over
+  // duplicates is where LMDB had bugs, and the parts bound the memory.
+  constexpr size_t kPart = 1 << 16;
+  std::vector<BlobRow> found;
+  BlobId start;
+  for (bool at_end = false; !at_end;) {
+    found.clear();
+    {
+      ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kBlobs)));
+      ASSIGN_OR_RETURN(bool has_row, cursor.SeekAtLeast(start.span()));
+      while (has_row && found.size() < kPart) {
+        if (cursor.key().size() != BlobId::kBytes) return DataLoss("index: damaged key of a blob");
+        start = BlobId::From(cursor.key());
+        ASSIGN_OR_RETURN(const BlobPlace row, DecodePlaceRow(start, cursor.value()));
+        if (packs.contains(row.place.pack)) {
+          found.push_back({start, EncodePlaceRow({row.kind, start}, row.place)});
+        }
+        ASSIGN_OR_RETURN(has_row, cursor.Next());
+      }
+      at_end = !has_row;
+    }
+    for (const BlobRow& row : found) {
+      RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kBlobs), row.id.span(), row.place).status());
+    }
+  }
+  return OkStatus();
+}
+
+Status LmdbWriter::PutSnapshot(const IndexSnapshot& snapshot) {
+  return Try([&] { return DoPutSnapshot(snapshot); });
+}
+
+Status LmdbWriter::DoPutSnapshot(const IndexSnapshot& snapshot) {
+  RETURN_IF_ERROR(DoRemoveSnapshot(snapshot.id));
+  RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kSnapshotIds, snapshot.id.span(),
+                         EncodeNumberRow(snapshot.record)));
+  return PutRow(*txn_, IndexTable::kSnapshots, SnapshotKey(snapshot.record, snapshot.id),
+                EncodeSnapshotRow(snapshot));
+}
+
+Status LmdbWriter::RemoveSnapshot(const SnapshotId& id) {
+  return Try([&] { return DoRemoveSnapshot(id); });
+}
+
+Status LmdbWriter::DoRemoveSnapshot(const SnapshotId& id) {
+  ASSIGN_OR_RETURN(const auto record, GetSnapshotRecord(*txn_, id));
+  if (!record) return OkStatus();
+  RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kSnapshots), SnapshotKey(*record, id)).status());
+  return txn_->Delete(IdOf(IndexTable::kSnapshotIds), id.span()).status();
+}
+
+StatusOr<std::optional<Bytes>> LmdbWriter::FindNote(ByteSpan key) {
+  RETURN_IF_ERROR(Try([&] { return CheckNoteKey(key); }));
+  return GetNote(*txn_, key);
+}
+
+Status LmdbWriter::PutNote(ByteSpan key, ByteSpan value) {
+  return Try([&]() -> Status {
+    RETURN_IF_ERROR(CheckNoteKey(key));
+    return PutRow(*txn_, IndexTable::kNotes, key, Bytes(value.begin(), value.end()));
+  });
+}
+
+Status LmdbWriter::RemoveNote(ByteSpan key) {
+  return Try([&]() -> Status {
+    RETURN_IF_ERROR(CheckNoteKey(key));
+    return txn_->Delete(IdOf(IndexTable::kNotes), key).status();
+  });
+}
+
+Status LmdbWriter::RemoveNotes(ByteSpan prefix) {
+  return Try([&] { return DoRemoveNotes(prefix); });
+}
+
+Status LmdbWriter::DoRemoveNotes(ByteSpan prefix) {
+  if (prefix.empty()) return txn_->Clear(IdOf(IndexTable::kNotes));
+  if (prefix.size() > kMaxNoteKeyBytes) return OkStatus();
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kNotes)));
+  ASSIGN_OR_RETURN(bool found, cursor.SeekAtLeast(prefix));
+  while (found && StartsWith(cursor.key(), prefix)) {
+    RETURN_IF_ERROR(txn_->DeleteAt(cursor));
+    ASSIGN_OR_RETURN(found, cursor.Next());
+  }
+  return OkStatus();
+}
+
+Status LmdbWriter::Clear() {
+  return Try([&] { return DoClear(); });
+}
+
+Status LmdbWriter::DoClear() {
+  for (const IndexTable table :
+       {IndexTable::kBlobs, IndexTable::kPacks, IndexTable::kPackNames, IndexTable::kPurged,
+        IndexTable::kFrames, IndexTable::kSnapshots, IndexTable::kSnapshotIds}) {
+    RETURN_IF_ERROR(txn_->Clear(IdOf(table)));
+  }
+  return txn_->Delete(IdOf(IndexTable::kMeta), AsBytes(kHeadRow)).status();
+}
+
+Status LmdbWriter::Commit() {
+  RETURN_IF_ERROR(error_);
+  error_ = Internal("index: the writer has committed already");
+  const Status status = txn_->Commit();
+  txn_.reset();
+  return status;
+}
+
+}  // namespace cairn

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// IndexWriter on an LMDB environment.
+#pragma once
+
+#include <memory>
+
+#include "absl/container/flat_hash_set.h"
+#include "core/index/index.h"
+#include "core/index/index_row.h"
+#include "core/index/lmdb.h"
+
+namespace cairn {
+
+class LmdbWriter : public IndexWriter {
+ public:
+  explicit LmdbWriter(std::unique_ptr<lmdb::WriteTxn> txn) : txn_(std::move(txn)) {}
+
+  StatusOr<IndexHead> Head() override;
+  Status SetHead(const IndexHead& head) override;
+  Status AddPacks(std::span<const PackContents> packs) override;
+  Status SetPackState(const PackName& name, PackState state) override;
+  Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) override;
+  Status RemovePacks(std::span<const PackName> names) override;
+  Status PutSnapshot(const IndexSnapshot& snapshot) override;
+  Status RemoveSnapshot(const SnapshotId& id) override;
+  StatusOr<std::optional<Bytes>> FindNote(ByteSpan key) override;
+  Status PutNote(ByteSpan key, ByteSpan value) override;
+  Status RemoveNote(ByteSpan key) override;
+  Status RemoveNotes(ByteSpan prefix) override;
+  Status Clear() override;
+  Status Commit() override;
+
+ private:
+  using PackNumbers = absl::flat_hash_set<PackNumber>;
+  // A row of the table of blobs.
+  struct BlobRow {
+    BlobId id;
+    PlaceRow place;
+  };
+
+  // Runs `change` unless an earlier call failed, and remembers if it does.
+  template <typename Change>
+  Status Try(Change change) {
+    RETURN_IF_ERROR(error_);
+    error_ = change();
+    return error_;
+  }
+
+  Status DoAddPacks(std::span<const PackContents> packs);
+  StatusOr<PackNumber> NextPackNumber();
+  Status AddPackRows(PackNumber number, const PackContents& pack);
+  Status AddBlobRows(std::vector<BlobRow> rows);
+  Status DoSetPackState(const PackName& name, PackState state);
+  Status PutPack(const IndexPack& pack);
+  Status DoRemovePack(const PackName& name, std::span<const BlobInfo> blobs);
+  Status DoRemovePacks(std::span<const PackName> names);
+  Status RemovePackRows(const IndexPack& pack);
+  Status RemovePlaces(const PackNumbers& packs);
+  Status DoPutSnapshot(const IndexSnapshot& snapshot);
+  Status DoRemoveSnapshot(const SnapshotId& id);
+  Status DoRemoveNotes(ByteSpan prefix);
+  Status DoClear();
+
+  std::unique_ptr<lmdb::WriteTxn> txn_;  // null after Commit
+  Status error_;
+};
+
+}  // namespace cairn
