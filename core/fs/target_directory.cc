@@ -117,16 +117,19 @@ class PosixTargetDirectory : public TargetDirectory {
 
   StatusOr<std::shared_ptr<TargetDirectory>> Directory(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
-    {
-      ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, handle_.directory->Open());
-      if (!StatAt(pin.descriptor(), name.c_str()).ok()) {
-        RETURN_IF_ERROR(MakeWritable(pin.descriptor()));
-        if (::mkdirat(pin.descriptor(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-          return ErrnoError(errno, "create directory", name);
-        }
+    ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, handle_.directory->Open());
+    if (!StatAt(pin.descriptor(), name.c_str()).ok()) {
+      RETURN_IF_ERROR(MakeWritable(pin.descriptor()));
+      if (::mkdirat(pin.descriptor(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+        return ErrnoError(errno, "create directory", name);
       }
     }
-    return ExistingDirectory(name);
+    StatusOr<std::shared_ptr<TargetDirectory>> child = ExistingDirectory(name);
+    if (child.status().code() == StatusCode::kPermissionDenied &&
+        GrantToOwner(pin.descriptor(), name.c_str())) {
+      child = ExistingDirectory(name);
+    }
+    return child;
   }
 
   StatusOr<std::shared_ptr<TargetDirectory>> ExistingDirectory(const std::string& name) override {

@@ -47,7 +47,7 @@ class PosixTargetFile : public TargetFile {
     if (sparse || bytes < kPreallocatedBytes) return OkStatus();
     if (::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) != 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-      return ErrnoError(errno, "allocate", name_);
+      return ResourceExhausted(Message(ErrnoError(errno, "allocate", name_)));
     }
     return OkStatus();
   }
@@ -110,10 +110,7 @@ class PosixTargetFile : public TargetFile {
 };
 
 // An unnamed file gets its name through /proc.
-bool HasProc() {
-  static const bool has = ::access("/proc/self/fd", X_OK) == 0;
-  return has;
-}
+bool HasProc() { return ::access("/proc/self/fd", X_OK) == 0; }
 
 }  // namespace
 

@@ -2,14 +2,19 @@
 #include "core/fs/target_place.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 
+#include "absl/strings/str_format.h"
 #include "core/base/hex.h"
 #include "core/base/random.h"
+#include "core/base/unique_fd.h"
+#include "core/fs/file_status.h"
+#include "core/fs/open_beneath.h"
 
 namespace cairn {
 namespace {
@@ -24,6 +29,17 @@ std::string TemporaryName() {
 }
 
 }  // namespace
+
+bool GrantToOwner(int directory, const char* name) {
+  const UniqueFd fd(OpenBeneath(directory, name, O_PATH | O_DIRECTORY));
+  if (!fd.valid()) return false;
+  const StatusOr<FileStatus> status = StatAt(fd.get(), "");
+  if (!status.ok() || status->uid != ::geteuid() || (status->mode & S_IRWXU) == S_IRWXU) {
+    return false;
+  }
+  return ::chmod(absl::StrFormat("/proc/self/fd/%d", fd.get()).c_str(), status->mode | S_IRWXU) ==
+         0;
+}
 
 StatusOr<std::string> MakeTemporary(const std::string& name,
                                     absl::FunctionRef<int(const char* temporary)> make) {

@@ -17,6 +17,10 @@ struct TargetHandle {
   std::shared_ptr<SourceDirectory> directory;
 };
 
+// Gives an ordinary user u+rwx on his own directory `name`, which lacks it. False if that cannot
+// be.
+bool GrantToOwner(int directory, const char* name);
+
 // Calls `make` with temporary names until it does not fail with EEXIST. `make` returns 0 or more,
 // or -1 with errno. Returns the name that was taken.
 StatusOr<std::string> MakeTemporary(const std::string& name,

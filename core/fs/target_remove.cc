@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_format.h"
 #include "core/base/unique_fd.h"
 #include "core/fs/file_status.h"
 #include "core/fs/open_beneath.h"
+#include "core/fs/target_place.h"
 
 namespace cairn {
 namespace {
@@ -35,15 +35,14 @@ bool SameMount(const FileStatus& a, const FileStatus& b) {
   return a.device == b.device && a.mount == b.mount;
 }
 
-// An ordinary user's own directory may forbid him to read or empty it.
-UniqueFd OpenOwn(int directory, const char* name) {
-  UniqueFd fd(OpenBeneath(directory, name, kDirectoryFlags));
-  if (fd.valid() || errno != EACCES) return fd;
-  const UniqueFd path(OpenBeneath(directory, name, O_PATH | O_DIRECTORY));
-  if (path.valid() && ::chmod(absl::StrFormat("/proc/self/fd/%d", path.get()).c_str(), 0700) == 0) {
-    fd.Reset(OpenBeneath(directory, name, kDirectoryFlags));
-  } else {
-    errno = EACCES;
+UniqueFd OpenDirectory(int parent, const char* name) {
+  UniqueFd fd(OpenBeneath(parent, name, kDirectoryFlags));
+  if (!fd.valid() && errno == EACCES) {
+    if (GrantToOwner(parent, name)) {
+      fd.Reset(OpenBeneath(parent, name, kDirectoryFlags));
+    } else {
+      errno = EACCES;
+    }
   }
   return fd;
 }
@@ -81,7 +80,7 @@ class TreeRemover {
     if (seen.type != EntryType::kDirectory) return RemoveFile(parent, name);
     if (!SameMount(seen, parent_status)) return OtherMount(name);
     Level level;
-    level.fd = OpenOwn(parent, name.c_str());
+    level.fd = OpenDirectory(parent, name.c_str());
     if (!level.fd.valid()) return ErrnoError(errno, "open", name);
     ASSIGN_OR_RETURN(level.status, StatAt(level.fd.get(), ""));
     if (!SameMount(level.status, parent_status)) return OtherMount(name);
