@@ -23,19 +23,22 @@ class Journal {
   // `store` must outlive the journal.
   Journal(ObjectStore& store, RepositoryId repository);
 
-  // The record after `head`, or nothing if `head` is the newest that stands singly. Where the answer
-  // is nothing, a fold may still have passed it: see NewestFold.
+  // The record after `head`, or nothing if `head` is the newest that stands singly. Where the
+  // answer is nothing, a fold may still have passed it: see NewestFold.
   StatusOr<std::optional<Record>> NextRecord(const JournalHead& head);
 
-  // Number of the newest fold, 0 if there is none.
+  // Number of the newest fold, 0 if there is none. To be asked after NextRecord, never before: a
+  // fold made in between would hide the records that it holds.
   StatusOr<uint64_t> NewestFold();
   // The state that the fold of `number` holds. NOT_FOUND if it has gone meanwhile.
   StatusOr<JournalState> ReadFold(uint64_t number, std::string* damage);
 
   // The state at the head: the newest fold and every record after it. Looks for a successor before
-  // it looks at folds, and again after, so that a fold made meanwhile hides nothing.
+  // it looks at folds, and again after, so that a fold made meanwhile hides nothing. DATA_LOSS if a
+  // record is missing before one that is there.
   StatusOr<JournalState> ReadState();
-  // Brings `state` to the head. If a fold has passed it, the state is read anew.
+  // Brings `state` to the head. If a fold has passed it, the state is read anew. After an error the
+  // state is that of some record.
   Status CatchUp(JournalState& state);
 
   // Places the record that follows `head`. ABORTED if another record stands there already, or a
@@ -54,7 +57,8 @@ class Journal {
   Status FoldIfDue(const JournalState& state, const FoldPolicy& policy);
   Status FoldIfDue(const JournalState& state) { return FoldIfDue(state, FoldPolicy{}); }
 
-  // For check: every record that stands singly and every fold, as (name, damage or error).
+  // For check: every record that stands singly and every fold, as (name, damage or error), sound
+  // ones too; and as "journal" whether they follow each other.
   struct Finding {
     std::string name;
     Status status;
@@ -63,6 +67,14 @@ class Journal {
   StatusOr<std::vector<Finding>> Verify();
 
  private:
+  // The newest fold, if its number is not below `number`.
+  StatusOr<std::optional<JournalState>> FoldReaching(uint64_t number);
+  // The state after record `number`, from the fold of number `fold` (0: from the beginning) on.
+  // Nothing if another process has made a newer fold meanwhile.
+  StatusOr<std::optional<JournalState>> StateAt(uint64_t number, uint64_t fold);
+  // ABORTED, and the record removed, if a fold holds another record of its number.
+  Status WithdrawIfFolded(const Record& record, const std::string& name);
+
   ObjectStore& store_;
   RepositoryId repository_;
 };

@@ -2,6 +2,7 @@
 // What a repository is after a record: the sum of all records up to it.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,6 +21,11 @@ struct JournalHead {
   RecordHash hash;
   friend bool operator==(const JournalHead&, const JournalHead&) = default;
 };
+
+// The first 8 bytes of a record's hash: what its successor is named by, and what a fold keeps of
+// it.
+using RecordShortHash = std::array<uint8_t, 8>;
+RecordShortHash ShortHash(const RecordHash& hash);
 
 struct PackEntry {
   PackInfo info;
@@ -40,19 +46,26 @@ struct SnapshotRecord {
 // Thread-compatible. Memory: proportional to packs and live snapshots.
 class JournalState {
  public:
-  // Applies record head().number + 1. Entries that make no sense (a pack condemned that is not
-  // there, a purged one rescued) are DATA_LOSS: no correct writer makes them. Forgetting, holding
-  // or tagging a snapshot that is gone already is not an error and does nothing.
+  // Applies record head().number + 1, the whole of it or, after an error, nothing. Entries that
+  // make no sense (a pack condemned that is not there, a purged one rescued) are DATA_LOSS: no
+  // correct writer makes them. Forgetting, holding or tagging a snapshot that is gone already is
+  // not an error and does nothing. INTERNAL if the record is not the next one.
   Status Apply(const Record& record);
+
+  // Whether Apply would take a record of these entries: what a writer asks before it places one,
+  // for a record that makes no sense would stop everybody.
+  Status CheckEntries(const RecordEntries& entries) const;
 
   const JournalHead& head() const { return head_; }
   const std::map<PackName, PackEntry>& packs() const { return packs_; }
   // Live snapshots, by id.
   const std::map<SnapshotId, SnapshotRecord>& snapshots() const { return snapshots_; }
   // Ended sessions that still have packs which are not swept, and those ended since the last fold.
+  // So what is not here may have been ended before a fold: a writer whose head a fold has passed
+  // did not see all records since its start, and counts as ended.
   const std::set<SessionId>& ended() const { return ended_; }
-  // First 8 bytes of the hash of every record, from record 1.
-  const std::vector<std::array<uint8_t, 8>>& short_hashes() const { return short_hashes_; }
+  // Of every record, from record 1.
+  const std::vector<RecordShortHash>& short_hashes() const { return short_hashes_; }
 
   const PackEntry* FindPack(const PackName& name) const;
   bool IsEnded(const SessionId& session) const { return ended_.contains(session); }
@@ -67,11 +80,11 @@ class JournalState {
   std::map<PackName, PackEntry> packs_;
   std::map<SnapshotId, SnapshotRecord> snapshots_;
   std::set<SessionId> ended_;
-  std::vector<std::array<uint8_t, 8>> short_hashes_;
+  std::vector<RecordShortHash> short_hashes_;
 };
 
-// Payload of a fold (docs/format.md, "Folds"). Swept packs are left out; ended sessions are kept
-// only while a pack of theirs stands in the state.
+// Payload of a fold (docs/format.md, "Folds"). Ended sessions are kept only while a pack of theirs
+// stands in the state. DATA_LOSS if anything in it is wrong; `head` is what the fold is named by.
 Bytes EncodeFold(const JournalState& state);
 StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
 

@@ -35,12 +35,13 @@ class ObjectStore {
   // dead session left behind can be told from what a live one is writing.
   virtual StatusOr<std::unique_ptr<ObjectWriter>> Create(const std::string& name,
                                                          const std::string& owner) = 0;
-  // Makes every name that was committed by this process durable.
+  // Makes every name durable that was committed through this store before the call. Once it has
+  // failed it fails for ever: what the disk holds is not known then.
   virtual Status SyncNames() = 0;
   // Writes a whole object; it and its name are durable on return. ALREADY_EXISTS if the name is
   // taken: this is the one step by which processes exclude each other. After another error the
-  // object may or may not stand there; `*placed` (if not null) says whether the name was taken by
-  // this call, as far as it is known: true means it must not be removed by the caller.
+  // object may or may not stand there; `*placed` (if not null) is true if this call took the name,
+  // or may have taken it: the object must not be removed then.
   virtual Status PutIfAbsent(const std::string& name, ByteSpan bytes, bool* placed) = 0;
 
   // Fewer bytes than asked for only at the object's end. NOT_FOUND if there is none.
@@ -49,12 +50,13 @@ class ObjectStore {
   // RESOURCE_EXHAUSTED if it is larger than `max_bytes`.
   virtual StatusOr<Bytes> ReadAll(const std::string& name, uint64_t max_bytes) = 0;
   virtual StatusOr<uint64_t> Size(const std::string& name) = 0;
-  // The names of the objects directly in `folder` ("journal"), unsorted, without the folder and
-  // without unfinished objects; empty if there is no such folder.
+  // What stands directly in `folder` ("journal"), objects and further folders: their names without
+  // the folder, unsorted, without unfinished objects; empty if there is no such folder.
   virtual StatusOr<std::vector<std::string>> List(const std::string& folder) = 0;
   virtual Status Delete(const std::string& name) = 0;
 
-  // Unfinished objects (names relative to the store, and their owner's name).
+  // Unfinished objects: names that Delete takes, and the owner that Create was told. What
+  // PutIfAbsent has not finished belongs to nobody and may be removed: it then writes anew.
   struct Unfinished {
     std::string name;
     std::string owner;

@@ -19,6 +19,8 @@ inline constexpr size_t kPackHeaderBytes = 128;
 inline constexpr size_t kPackTrailerBytes = 64;
 inline constexpr uint64_t kMaxPackBytes = 4 * kGiB;
 inline constexpr uint64_t kMaxFooterBytes = 256 * kMiB;
+// The largest size that a configuration may ask for.
+inline constexpr uint64_t kMaxPackTargetBytes = 1 * kGiB;
 
 // "packs/3f/3f07..." of pack 3f07...
 std::string PackObjectName(const PackName& name);
@@ -47,8 +49,11 @@ class PackWriter {
   static StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store, RepositoryId repository,
                                                       SessionId session, uint8_t content);
   // Returns the frame's number. The frame must have been sealed (and so verified).
+  // RESOURCE_EXHAUSTED if the pack would be larger than it may be.
   StatusOr<uint32_t> Add(const SealedFrame& frame);
-  uint64_t bytes() const;  // so far, footer not counted
+  // About what the file would have if it were finished now; the footer is counted too, which many
+  // blobs in few stored bytes make large.
+  uint64_t bytes() const;
   const PackName& name() const;
   const PackFooter& footer() const;  // so far
   // Footer, trailer, durable bytes, placed under its name. The name is durable after
@@ -57,19 +62,23 @@ class PackWriter {
 
  private:
   PackWriter() = default;
-  ObjectStore* store_ = nullptr;
+  // At most what `frame` adds to the footer.
+  static uint64_t FooterBytes(const SealedFrame& frame);
+
   std::unique_ptr<ObjectWriter> writer_;
   PackHeader header_;
   Bytes header_bytes_;
   PackFooter footer_;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0;         // header and frames
+  uint64_t footer_bytes_ = 0;  // at most
   bool broken_ = false;
 };
 
-// Reads the footer, verified against `info` (size, hash, name, repository): one or two reads.
+// Reads the footer, verified against `info` and `repository`: two reads, three if it is over 64
+// KiB. NOT_FOUND if the pack is gone, DATA_LOSS if anything contradicts.
 StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const PackInfo& info,
                                     const RepositoryId& repository);
-// A pack that no record names: what its header and trailer say.
+// The header of a pack that no record names, verified against the hash in the pack's own trailer.
 StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const PackName& name);
 
 // The stored bytes of a frame, checksum not compared (FrameCodecContext::Decode does).

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -60,9 +61,19 @@ struct Record {
   std::string damage;  // as in DecodedTwin
 };
 
+// A record's file. EncodeRecord sets record.hash. DecodeRecord returns DATA_LOSS if the record is
+// damaged or belongs to another repository, and UNIMPLEMENTED as DecodeTwin and DecodeEntries do;
+// whether number and predecessor are the ones looked for is the caller's to check. `name` is for
+// messages.
+Bytes EncodeRecord(const RepositoryId& repository, Record& record);
+StatusOr<Record> DecodeRecord(const RepositoryId& repository, ByteSpan file, std::string_view name);
+
 // A snapshot object, or a record, is never larger: what is long in a snapshot (errors, ...) stands
-// in blobs.
+// in blobs. The other bounds keep what is decoded in proportion to what was read.
+inline constexpr uint64_t kMinSnapshotObjectBytes = 32;
 inline constexpr uint64_t kMaxSnapshotObjectBytes = 16 * kMiB;
 inline constexpr uint64_t kMaxRecordFileBytes = 256 * kMiB;
+inline constexpr uint64_t kMaxTags = 1024;  // of one snapshot
+inline constexpr uint64_t kMaxTagBytes = 1024;
 
 }  // namespace cairn

@@ -27,11 +27,11 @@ inline constexpr size_t kTwinHashBytes = 32;
 struct Twin {
   TwinMagic magic{};
   RepositoryId repository;
-  uint64_t number = 0;       // of the record; of the last record that a fold covers; 0 for others
-  RecordHash predecessor;    // hash of record number-1; of record `number` for a fold; else zeros
+  uint64_t number = 0;     // of the record; of the last record that a fold covers; 0 for others
+  RecordHash predecessor;  // hash of record number-1; of record `number` for a fold; else zeros
   Nonce nonce{};
   Bytes payload;
-  RecordHash hash;           // of header and payload; set by EncodeTwin's caller or the decoder
+  RecordHash hash;  // of header and payload; set by EncodeTwin and DecodeTwin
 };
 
 // The file's bytes. Sets twin.hash.
@@ -45,7 +45,9 @@ struct DecodedTwin {
 };
 
 // UNIMPLEMENTED for a format version or a feature flag that this program does not know, with a
-// message that says so; DATA_LOSS if neither copy is whole. Does not compare repository or number.
+// message that says so: believed only of a copy whose hash holds, or where both copies state the
+// same version. DATA_LOSS if neither copy is whole, or if both are and differ. Does not compare
+// repository or number. `name` is for messages.
 StatusOr<DecodedTwin> DecodeTwin(const TwinMagic& magic, ByteSpan file, std::string_view name);
 
 }  // namespace cairn
