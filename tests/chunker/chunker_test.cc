@@ -268,6 +268,32 @@ TEST_P(ChunkerPathTest, NeverReadsPastTheData) {
   ASSERT_EQ(munmap(mapped, room + page), 0);
 }
 
+// The vector path sees zeros where its last block passes the limit: here they seem to end a chunk.
+TEST_P(ChunkerPathTest, CutsPastTheLimitDoNotCount) {
+  constexpr size_t kZerosPastLimit = 3;
+  const GearTable gear(HashKey{});
+  Bytes cutting;
+  SplitMix64 random(11);
+  uint64_t hash = 0;
+  do {
+    cutting = RandomBytes(random.Next(), 64 - kZerosPastLimit);
+    cutting.resize(64);
+    hash = 0;
+    for (const uint8_t byte : cutting) hash = (hash << 1) + gear[byte];
+  } while ((hash & 0xF00000000000FFC0) != 0);
+
+  for (uint32_t max = 4096; max < 4096 + 64; ++max) {
+    const Chunker chunker = Make({.min_size = 64, .avg_size = 4096, .max_size = max});
+    Bytes data(max + kZerosPastLimit - cutting.size());
+    Append(data, cutting);
+    ASSERT_EQ(chunker.NextCut(data), max);
+    ASSERT_EQ(chunker.NextCut(ByteSpan(data).first(max)), max);
+    ASSERT_EQ(MakeChunker({64, 4096, max + 64}, GetParam()).NextCut(data), max + kZerosPastLimit);
+    ASSERT_EQ(MakeChunker({64, 4096, max + 64}, GetParam()).NextCut(ByteSpan(data).first(max)),
+              max);
+  }
+}
+
 // As a caller does: read, refill to max_size or the end, cut, drop the chunk.
 std::vector<size_t> LengthsByReads(const Chunker& chunker, ByteSpan data,
                                    const std::function<size_t()>& read_size) {
