@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/external_sorter.h"
 
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <random>
@@ -120,6 +124,19 @@ TEST(ExternalSorterTest, ItsFilesHaveNoNames) {
     EXPECT_TRUE(std::filesystem::is_empty(directory));
   }
   std::filesystem::remove(directory);
+}
+
+TEST(ExternalSorterTest, ReportsAWriteThatFails) {
+  rlimit old_limit;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit = {.rlim_cur = 10000, .rlim_max = old_limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const auto sorted = Sorted({.memory_bytes = 50000, .temp_directory = ::testing::TempDir()},
+                             RandomRecords(1, 10000, 20));
+  ::setrlimit(RLIMIT_FSIZE, &old_limit);
+  ::signal(SIGXFSZ, old_handler);
+  EXPECT_THAT(sorted, StatusIs(StatusCode::kUnavailable, HasSubstr("write a temporary file")));
 }
 
 TEST(ExternalSorterTest, SaysFalseAgainAfterTheEnd) {
