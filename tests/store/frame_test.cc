@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/frame.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zstd.h>
+
+#include <functional>
+#include <optional>
+
+#include "tests/store/store_data.h"
+
+namespace cairn {
+namespace {
+
+using ::cairn::testing::AddBlob;
+using ::cairn::testing::SealOf;
+using ::cairn::testing::StatusIs;
+using ::cairn::testing::TestNoise;
+using ::cairn::testing::TestText;
+using ::testing::HasSubstr;
+
+// A frame as a writer of another kind might make it: zstd's own bytes, with the right checksum.
+FrameInfo InfoOf(const Bytes& stored, size_t raw_bytes) {
+  return {.stored_bytes = static_cast<uint32_t>(stored.size()),
+          .raw_bytes = static_cast<uint32_t>(raw_bytes),
+          .codec = FrameCodec::kZstd,
+          .checksum = ChecksumFrame(stored),
+          .bases = {}};
+}
+
+Bytes Compress(const Bytes& raw, const std::function<void(ZSTD_CCtx*)>& setup) {
+  ZSTD_CCtx* context = ZSTD_createCCtx();
+  setup(context);
+  Bytes out(ZSTD_compressBound(raw.size()));
+  const size_t size = ZSTD_compress2(context, out.data(), out.size(), raw.data(), raw.size());
+  EXPECT_FALSE(ZSTD_isError(size));
+  out.resize(size);
+  ZSTD_freeCCtx(context);
+  return out;
+}
+
+TEST(FrameTest, DecodesToWhatWasSealed) {
+  for (const int level : {-7, 1, 3, 19}) {
+    RawFrame frame;
+    AddBlob(frame, BlobKind::kChunk, TestText(20'000, 3));
+    AddBlob(frame, BlobKind::kTree, TestText(500, 5));
+    AddBlob(frame, BlobKind::kChunk, Bytes());
+    AddBlob(frame, BlobKind::kChunk, TestText(70'000, 7));
+    FrameCodecContext codec(level);
+    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.Seal(frame, BlobHasher()));
+    EXPECT_EQ(sealed.info.codec, FrameCodec::kZstd);
+    EXPECT_LT(sealed.stored.size(), frame.raw.size());
+    EXPECT_EQ(sealed.info.stored_bytes, sealed.stored.size());
+    EXPECT_EQ(sealed.info.raw_bytes, frame.raw.size());
+    EXPECT_EQ(sealed.blobs, frame.blobs);
+    Bytes raw;
+    ASSERT_OK(FrameCodecContext(3).Decode(sealed.info, sealed.stored, raw));
+    EXPECT_EQ(raw, frame.raw);
+  }
+}
+
+TEST(FrameTest, StoresRawWhatDoesNotShrink) {
+  const SealedFrame sealed = SealOf({TestNoise(50'000, 1)});
+  EXPECT_EQ(sealed.info.codec, FrameCodec::kRaw);
+  EXPECT_EQ(sealed.stored, TestNoise(50'000, 1));
+  Bytes raw;
+  ASSERT_OK(FrameCodecContext(3).Decode(sealed.info, sealed.stored, raw));
+  EXPECT_EQ(raw, sealed.stored);
+}
+
+TEST(FrameTest, EqualFramesSealToEqualBytes) {
+  FrameCodecContext codec(3);
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, TestText(300'000, 3));
+  ASSERT_OK_AND_ASSIGN(const SealedFrame first, codec.Seal(frame, BlobHasher()));
+  RawFrame other;
+  AddBlob(other, BlobKind::kChunk, TestText(100'000, 5));
+  ASSERT_OK(codec.Seal(other, BlobHasher()).status());
+  ASSERT_OK_AND_ASSIGN(const SealedFrame again, codec.Seal(frame, BlobHasher()));
+  EXPECT_EQ(first.stored, again.stored);
+}
+
+TEST(FrameTest, RefusesToSealBytesThatAreNotTheirIds) {
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, TestText(1000, 3));
+  AddBlob(frame, BlobKind::kChunk, TestText(1000, 5));
+  frame.raw[1500] ^= 1;  // as bad memory would, after the hash was taken
+  FrameCodecContext codec(3);
+  EXPECT_THAT(codec.Seal(frame, BlobHasher()),
+              StatusIs(StatusCode::kInternal, HasSubstr(frame.blobs[1].ref.id.Hex())));
+}
+
+TEST(FrameTest, RefusesToSealBlobsThatDoNotCoverTheFrame) {
+  FrameCodecContext codec(3);
+  RawFrame gap;
+  AddBlob(gap, BlobKind::kChunk, TestText(1000, 3));
+  gap.raw.push_back(0);
+  EXPECT_THAT(codec.Seal(gap, BlobHasher()), StatusIs(StatusCode::kInternal));
+  RawFrame beyond;
+  AddBlob(beyond, BlobKind::kChunk, TestText(1000, 3));
+  beyond.blobs[0].bytes = 1001;
+  EXPECT_THAT(codec.Seal(beyond, BlobHasher()), StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.Seal(RawFrame(), BlobHasher()), StatusIs(StatusCode::kInternal));
+}
+
+TEST(FrameTest, HoldsFourMebibytesAndNoMore) {
+  FrameCodecContext codec(3);
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, Bytes(kMaxFrameBytes));
+  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.Seal(frame, BlobHasher()));
+  Bytes raw;
+  EXPECT_OK(codec.Decode(sealed.info, sealed.stored, raw));
+  AddBlob(frame, BlobKind::kChunk, Bytes(1));
+  EXPECT_THAT(codec.Seal(frame, BlobHasher()), StatusIs(StatusCode::kInternal));
+
+  FrameInfo large = sealed.info;
+  large.raw_bytes = kMaxFrameBytes + 1;
+  EXPECT_THAT(codec.Decode(large, sealed.stored, raw), StatusIs(StatusCode::kDataLoss));
+}
+
+TEST(FrameTest, EveryFlippedByteIsFound) {
+  const SealedFrame sealed = SealOf({TestText(3000, 3)});
+  FrameCodecContext codec(3);
+  Bytes raw;
+  for (size_t i = 0; i < sealed.stored.size(); ++i) {
+    Bytes stored = sealed.stored;
+    stored[i] ^= 0x10;
+    EXPECT_THAT(codec.Decode(sealed.info, stored, raw), StatusIs(StatusCode::kDataLoss)) << i;
+  }
+  EXPECT_THAT(codec.Decode(sealed.info, ByteSpan(sealed.stored).first(10), raw),
+              StatusIs(StatusCode::kDataLoss));
+  EXPECT_OK(codec.Decode(sealed.info, sealed.stored, raw));
+}
+
+TEST(FrameTest, EveryFlippedByteUnderARightChecksumIsAnErrorOrSameSize) {
+  const SealedFrame sealed = SealOf({TestText(3000, 3)});
+  FrameCodecContext codec(3);
+  Bytes raw;
+  for (size_t i = 0; i < sealed.stored.size(); ++i) {
+    Bytes stored = sealed.stored;
+    stored[i] ^= 0x10;
+    FrameInfo info = sealed.info;
+    info.checksum = ChecksumFrame(stored);
+    const Status status = codec.Decode(info, stored, raw);
+    if (status.ok()) {
+      EXPECT_EQ(raw.size(), info.raw_bytes) << i;
+    } else {
+      EXPECT_THAT(status, StatusIs(StatusCode::kDataLoss)) << i;
+    }
+  }
+}
+
+TEST(FrameTest, RefusesAWrongRawSize) {
+  const SealedFrame sealed = SealOf({TestText(3000, 3)});
+  FrameCodecContext codec(3);
+  Bytes raw;
+  for (const uint32_t size : {2999u, 3001u, kMaxFrameBytes}) {
+    FrameInfo info = sealed.info;
+    info.raw_bytes = size;
+    EXPECT_THAT(codec.Decode(info, sealed.stored, raw), StatusIs(StatusCode::kDataLoss));
+  }
+}
+
+TEST(FrameTest, RefusesZstdThatTheFormatForbids) {
+  FrameCodecContext codec(3);
+  Bytes raw;
+  const Bytes text = TestText(300'000, 3);
+  const Bytes good = Compress(text, [](ZSTD_CCtx*) {});
+  EXPECT_OK(codec.Decode(InfoOf(good, text.size()), good, raw));
+
+  const Bytes unsized = Compress(
+      text, [](ZSTD_CCtx* context) { ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0); });
+  EXPECT_THAT(codec.Decode(InfoOf(unsized, text.size()), unsized, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("raw size")));
+
+  Bytes two = good;
+  Append(two, good);
+  EXPECT_THAT(codec.Decode(InfoOf(two, text.size()), two, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("one whole")));
+  EXPECT_THAT(codec.Decode(InfoOf(two, 2 * text.size()), two, raw),
+              StatusIs(StatusCode::kDataLoss));
+}
+
+// A hundred times 'x', written by hand as RFC 8878 has it: magic, descriptor, window, dictionary id
+// of one byte (where the descriptor says so), content size, one run-length block.
+Bytes HandMadeFrame(uint8_t descriptor, uint8_t window, std::optional<uint8_t> dictionary) {
+  Bytes stored = {0x28, 0xb5, 0x2f, 0xfd, descriptor, window};
+  if (dictionary) stored.push_back(*dictionary);
+  Append(stored, Bytes{100, 0, 0, 0, 0, 0, 0, 0});
+  Append(stored, Bytes{0x23, 0x03, 0x00, 'x'});
+  return stored;
+}
+
+TEST(FrameTest, RefusesAWindowOverEightMebibytes) {
+  FrameCodecContext codec(3);
+  Bytes raw;
+  const Bytes allowed = HandMadeFrame(0xc0, 13 << 3, std::nullopt);
+  ASSERT_OK(codec.Decode(InfoOf(allowed, 100), allowed, raw));
+  EXPECT_EQ(raw, Bytes(100, 'x'));
+  const Bytes large = HandMadeFrame(0xc0, (13 << 3) + 1, std::nullopt);
+  EXPECT_THAT(codec.Decode(InfoOf(large, 100), large, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("window")));
+}
+
+TEST(FrameTest, RefusesADictionary) {
+  FrameCodecContext codec(3);
+  Bytes raw;
+  const Bytes stored = HandMadeFrame(0xc1, 13 << 3, 7);
+  EXPECT_THAT(codec.Decode(InfoOf(stored, 100), stored, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("dictionary")));
+}
+
+TEST(FrameTest, RefusesBasesAsUnknown) {
+  SealedFrame sealed = SealOf({TestText(3000, 3)});
+  sealed.info.bases.push_back({});
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(sealed.info, sealed.stored, raw),
+              StatusIs(StatusCode::kUnimplemented, HasSubstr("newer")));
+}
+
+TEST(FrameTest, RefusesAnUnknownCodec) {
+  SealedFrame sealed = SealOf({TestText(3000, 3)});
+  sealed.info.codec = static_cast<FrameCodec>(2);
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(sealed.info, sealed.stored, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("codec")));
+}
+
+}  // namespace
+}  // namespace cairn
