@@ -8,12 +8,18 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 
 #include "core/base/unique_fd.h"
 
 namespace cairn {
 
 int OpenBeneath(int directory, const char* part, int flags, mode_t mode) {
+  // What RESOLVE_BENEATH refuses, so that the fallback below refuses it too.
+  if (std::strchr(part, '/') != nullptr || std::strcmp(part, "..") == 0) {
+    errno = EXDEV;
+    return -1;
+  }
   static std::atomic<bool> missing = false;
   flags |= O_NOFOLLOW | O_CLOEXEC;
   if (!missing.load(std::memory_order_relaxed)) {

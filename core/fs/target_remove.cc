@@ -17,6 +17,7 @@
 #include "core/fs/file_status.h"
 #include "core/fs/open_beneath.h"
 #include "core/fs/target_place.h"
+#include "core/tree/entry.h"
 
 namespace cairn {
 namespace {
@@ -132,20 +133,32 @@ class TreeRemover {
     return errno == EBUSY ? OtherMount(level.name) : ErrnoError(errno, "remove", level.name);
   }
 
+  // Directories that were closed are opened again from the top down, by name, and must be the same.
+  // Never by "..": that leads out of the tree if one was moved meanwhile.
   StatusOr<int> ParentOfDeepest() {
-    if (levels_.size() == 1) return top_;
-    Level& parent = levels_[levels_.size() - 2];
-    if (parent.fd.valid()) return parent.fd.get();
-    // ".." may lead anywhere if the directory was moved meanwhile.
-    UniqueFd fd(RetryOnEintr(
-        [&] { return ::openat(levels_.back().fd.get(), "..", kDirectoryFlags | O_CLOEXEC); }));
-    if (!fd.valid()) return ErrnoError(errno, "open", parent.name);
-    ASSIGN_OR_RETURN(const FileStatus status, StatAt(fd.get(), ""));
-    if (status.inode != parent.status.inode || !SameMount(status, parent.status)) {
-      return FailedPrecondition("remove " + levels_.back().name + ": it was moved meanwhile");
+    const size_t count = levels_.size() - 1;
+    UniqueFd passing;
+    int at = top_;
+    const FileStatus* above = &above_;
+    for (size_t i = 0; i < count; ++i) {
+      Level& level = levels_[i];
+      if (!level.fd.valid()) {
+        UniqueFd fd = OpenDirectory(at, level.name.c_str());
+        if (!fd.valid()) return ErrnoError(errno, "open", level.name);
+        ASSIGN_OR_RETURN(const FileStatus status, StatAt(fd.get(), ""));
+        if (status.inode != level.status.inode || !SameMount(status, *above)) {
+          return FailedPrecondition("remove " + level.name + ": it was moved meanwhile");
+        }
+        const bool keep = i + kMaxOpenLevels > count;
+        UniqueFd& holder = keep ? level.fd : passing;
+        holder = std::move(fd);
+        at = holder.get();
+      } else {
+        at = level.fd.get();
+      }
+      above = &level.status;
     }
-    parent.fd = std::move(fd);
-    return parent.fd.get();
+    return at;
   }
 
   static bool IsDirectory(int directory, const char* name) {
@@ -172,6 +185,9 @@ class TreeRemover {
 }  // namespace
 
 Status RemoveTree(int directory, const std::string& name) {
+  // Whoever calls has checked it; but "/" or ".." would remove what is outside of the target, so
+  // nothing less than a second check will do.
+  if (!IsValidName(name)) return InvalidArgument("remove: not a name: " + name);
   return TreeRemover(directory, name).Run();
 }
 

@@ -138,7 +138,7 @@ Status SnapshotRun::Begin() {
       .min_size = static_cast<uint32_t>(config.chunk_min_bytes),
       .avg_size = static_cast<uint32_t>(config.chunk_average_bytes),
       .max_size = static_cast<uint32_t>(config.chunk_max_bytes)};
-  ASSIGN_OR_RETURN(chunker_, Chunker::Create(chunker_options, GearTable()));
+  ASSIGN_OR_RETURN(chunker_, Chunker::Create(chunker_options, GearTable(HashKey{})));
   writer_ = std::make_unique<BlobWriter>(
       repository_, session_ != nullptr ? session_->id() : SessionId{}, start,
       BlobWriter::Options{
