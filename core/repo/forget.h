@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records that change what snapshots are kept and what is said of them: forget, hold, release, tag.
-// None of them needs the index, or room in the index, so they work on a full disk.
+// None of them needs the index, or room in the index, and for the record itself there is the
+// reserve (reserve.h), so they work on a full disk. The index follows where it can.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct ForgetResult {
 StatusOr<ForgetResult> ForgetSnapshots(Repository& repository,
                                        const std::vector<SnapshotId>& snapshots);
 
+// Sets or clears the mark that keeps forget away. NOT_FOUND, and nothing is changed, if one of them
+// is not there. What is as asked already needs no record.
 Status HoldSnapshots(Repository& repository, const std::vector<SnapshotId>& snapshots, bool hold);
 
 struct TagChange {
@@ -30,13 +33,9 @@ struct TagChange {
   std::vector<std::string> add;
   std::vector<std::string> remove;
 };
+// As HoldSnapshots; INVALID_ARGUMENT for a tag that is empty or longer than 1,024 bytes, and where
+// a snapshot would have more than 1,024 of them.
 Status TagSnapshots(Repository& repository, const std::vector<SnapshotId>& snapshots,
                     const TagChange& change);
-
-// The space kept for them on a full disk: made when there is room, given up when there is none.
-inline constexpr uint64_t kReserveBytes = 16 * kMiB;
-Status EnsureReserve(Repository& repository);
-// True if there was one.
-StatusOr<bool> GiveUpReserve(Repository& repository);
 
 }  // namespace cairn

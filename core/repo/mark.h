@@ -18,7 +18,9 @@ namespace cairn {
 
 // One bit for each blob of each pack of the index, at the place that is to be kept: of several, one
 // in a live pack before a condemned one, a plain one before a delta, then the lowest pack number.
-// Built for one state of the index. Thread-safe while marking.
+// States of packs are those of Create; packs that the index got since are looked at too. Memory:
+// two bits a blob at most, and what Options bound. Mark must not be called from two threads at
+// once.
 class ReachableBlobs {
  public:
   static StatusOr<ReachableBlobs> Create(Repository& repository);
@@ -29,15 +31,28 @@ class ReachableBlobs {
   struct Options {
     int threads = 1;
     const StopFlag* stop = nullptr;
-    // A blob that is in no pack, or whose node cannot be read. Returning OK goes on. If empty, the
-    // mark ends with the error: prune must not guess.
+    // A blob that is in no pack (NOT_FOUND), or whose node cannot be read. Returning OK goes on. If
+    // empty, the mark ends with the error: prune must not guess. Called by one thread at a time,
+    // once for each node that names the blob.
     std::function<Status(const BlobRef&, const Status&)> missing;
+    // Nodes that wait to be read; those above it are found again by walks over the index.
+    size_t max_waiting = 1 << 18;
   };
   // Marks all that `roots` reach, themselves included; may be called again for more roots.
   Status Mark(const std::vector<BlobRef>& roots, const Options& options);
 
+  // By the pack's number at the time of Create.
   bool IsMarked(PackNumber pack, uint32_t ordinal) const;
+  bool IsMarked(const PackName& pack, uint32_t ordinal) const;
   uint64_t count() const;  // of marked blobs
+
+  struct PackMarks {
+    PackName name;
+    uint32_t blobs = 0;   // in the pack
+    uint32_t marked = 0;  // of them, never 0
+  };
+  // The packs in which something is marked, by name.
+  std::vector<PackMarks> MarkedPacks() const;
 
  private:
   ReachableBlobs();
