@@ -30,17 +30,17 @@ struct TagsEntry {
 
 // All that one record says, in the order in which it takes effect.
 struct RecordEntries {
-  std::vector<SessionId> ended;
-  std::vector<PackInfo> packs;
-  std::vector<PackName> rescue;
-  std::vector<PackName> condemn;
-  std::vector<PackName> purge;
-  std::vector<PackName> swept;
-  std::vector<SnapshotEntry> snapshots;
-  std::vector<SnapshotId> forget;
-  std::vector<SnapshotId> hold;
-  std::vector<SnapshotId> release;
-  std::vector<TagsEntry> tags;
+  std::vector<SessionId> ended = {};
+  std::vector<PackInfo> packs = {};
+  std::vector<PackName> rescue = {};
+  std::vector<PackName> condemn = {};
+  std::vector<PackName> purge = {};
+  std::vector<PackName> swept = {};
+  std::vector<SnapshotEntry> snapshots = {};
+  std::vector<SnapshotId> forget = {};
+  std::vector<SnapshotId> hold = {};
+  std::vector<SnapshotId> release = {};
+  std::vector<TagsEntry> tags = {};
 
   bool empty() const;
   friend bool operator==(const RecordEntries&, const RecordEntries&) = default;

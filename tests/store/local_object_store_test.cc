@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "core/base/memory_file_system.h"
@@ -151,15 +152,18 @@ TEST(LocalObjectStoreTest, SyncNamesWaitsForASyncThatIsUnderWay) {
   ASSERT_OK(WriteObject(*store, "packs/01/b", "x"));
   // The first of two callers stops inside its first sync and lets the second one start.
   std::atomic<bool> first = true;
-  std::jthread second;
+  std::atomic<bool> second_started = false;
   std::atomic<size_t> count_seen_by_second = 0;
+  std::jthread second;
   fs.SetHook([&](const DiskOperation& operation) {
     if (operation.kind == Kind::kSyncDirectory && first.exchange(false)) {
       second = std::jthread([&] {
+        second_started = true;
         EXPECT_OK(store->SyncNames());
         count_seen_by_second = fs.operation_count();
       });
-      for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+      while (!second_started) std::this_thread::yield();
+      for (int i = 0; i < 20; ++i) std::this_thread::yield();
     }
     return OkStatus();
   });
