@@ -8,5 +8,7 @@ function(cairn_layer name)
   file(GLOB headers CONFIGURE_DEPENDS *.h)
   add_library(cairn_${name} STATIC ${sources})
   target_sources(cairn_${name} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
-  target_link_libraries(cairn_${name} PUBLIC cairn_core_settings ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  target_link_libraries(cairn_${name}
+    PUBLIC cairn_settings ${arg_PUBLIC}
+    PRIVATE cairn_core_settings ${arg_PRIVATE})
 endfunction()
