@@ -63,11 +63,11 @@ std::string_view Message(const Status& status);
 #define CAIRN_CONCAT(a, b) CAIRN_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function if `expr` is an error.
-#define RETURN_IF_ERROR(expr)                              \
-  do {                                                     \
-    if (::cairn::Status status_ = (expr); !status_.ok()) { \
-      return status_;                                      \
-    }                                                      \
+#define RETURN_IF_ERROR(expr)                                              \
+  do {                                                                     \
+    if (::cairn::Status status_of_macro = (expr); !status_of_macro.ok()) { \
+      return status_of_macro;                                              \
+    }                                                                      \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): declares or assigns `x`, or returns F()'s error.
