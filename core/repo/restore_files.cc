@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/restore_files.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "core/repo/restore_content.h"
+#include "core/tree/reader.h"
+
+namespace cairn {
+
+struct FileRestorer::Job {
+  explicit Job(FileToRestore restored) : what(std::move(restored)) {}
+
+  const FileToRestore what;
+  // Pieces that are not written yet, and one while pieces are still gathered.
+  std::atomic<uint64_t> left{1};
+  std::atomic<bool> failed{false};
+  uint64_t pieces = 0;  // gathered so far
+
+  Mutex mutex;
+  std::unique_ptr<TargetFile> file ABSL_GUARDED_BY(mutex);  // from the first piece on
+};
+
+FileRestorer::FileRestorer(const Context& context)
+    : context_(context), gathered_(std::make_unique<Window>()) {}
+
+FileRestorer::~FileRestorer() {
+  ended_ = true;
+  Wait();
+}
+
+Status FileRestorer::CheckSnapshot() const {
+  RETURN_IF_ERROR(CheckStop(context_.stop));
+  RETURN_IF_ERROR(context_.repository.Refresh().status());
+  const StatusOr<SnapshotView> view = context_.repository.FindSnapshot(context_.snapshot);
+  if (view.status().code() != StatusCode::kNotFound) return OkStatus();
+  return NotFound("snapshot " + context_.snapshot.ShortHex() +
+                  " was forgotten while it was restored, and its data is gone");
+}
+
+void FileRestorer::End(Status status) {
+  MutexLock lock(mutex_);
+  if (end_.ok()) end_ = std::move(status);
+  ended_ = true;
+}
+
+Status FileRestorer::Ended() {
+  if (Status status = CheckStop(context_.stop); !status.ok()) End(std::move(status));
+  MutexLock lock(mutex_);
+  return end_.ok() ? OkStatus() : MakeError(end_.code(), Message(end_));
+}
+
+Status FileRestorer::Add(FileToRestore file) {
+  RETURN_IF_ERROR(Ended());
+  const auto job = std::make_shared<Job>(std::move(file));
+  RETURN_IF_ERROR(AddPieces(job));
+  if (job->pieces > 1) ++gathered_->files_of_several_pieces;
+  // All pieces are known. If none of this window's is left to be written, nobody else completes it.
+  if (gathered_->jobs.empty() || gathered_->jobs.back() != job) {
+    gathered_->jobs.push_back(job);
+    gathered_->path_bytes += job->what.path.size();
+  }
+  gathered_->ready.push_back(job.get());
+  return IsFull() ? Launch() : OkStatus();
+}
+
+Status FileRestorer::AddPieces(const std::shared_ptr<Job>& job) {
+  const Entry& entry = job->what.entry;
+  ContentReader items(context_.repository, entry.content);
+  uint64_t offset = 0;
+  for (;;) {
+    StatusOr<std::optional<ContentItem>> item = items.Next();
+    if (!item.ok()) {
+      RETURN_IF_ERROR(CheckSnapshot());
+      Fail(*job, item.status());
+      return OkStatus();
+    }
+    if (!item->has_value()) break;
+    Piece piece{.job = job.get(),
+                .offset = offset,
+                .bytes = (*item)->bytes,
+                .id = (*item)->id,
+                .zero = (*item)->zero};
+    if (piece.bytes > entry.size - offset) {
+      Fail(*job, DataLoss("its content is longer than the file"));
+      return OkStatus();
+    }
+    offset += piece.bytes;
+    if (piece.zero && entry.sparse) continue;
+    // A long run of zeros is not the work of one thread, nor of one window.
+    while (piece.zero && piece.bytes > kMaxBlobBytes) {
+      Piece part = piece;
+      part.bytes = kMaxBlobBytes;
+      RETURN_IF_ERROR(AddPiece(job, part));
+      piece.offset += part.bytes;
+      piece.bytes -= part.bytes;
+    }
+    RETURN_IF_ERROR(AddPiece(job, piece));
+    if (job->failed) return OkStatus();
+  }
+  if (offset != entry.size) Fail(*job, DataLoss("its content is shorter than the file"));
+  return OkStatus();
+}
+
+Status FileRestorer::AddPiece(const std::shared_ptr<Job>& job, const Piece& piece) {
+  if (IsFull()) RETURN_IF_ERROR(Launch());
+  Window& window = *gathered_;
+  if (window.jobs.empty() || window.jobs.back() != job) {
+    window.jobs.push_back(job);
+    window.path_bytes += job->what.path.size();
+  }
+  window.pieces.push_back(piece);
+  window.bytes += piece.bytes;
+  ++job->pieces;
+  job->left.fetch_add(1);
+  return OkStatus();
+}
+
+bool FileRestorer::IsFull() const {
+  const Window& window = *gathered_;
+  return window.pieces.size() >= kWindowPieces || window.bytes >= kWindowBytes ||
+         window.jobs.size() >= kWindowFiles || window.path_bytes >= kWindowPathBytes ||
+         window.files_of_several_pieces >= kWindowFilesOfSeveralPieces;
+}
+
+// Only the order of work depends on what is found here: a piece whose place is not known, or is
+// gone when it is read, is looked up again.
+void FileRestorer::FindPlaces(Window& window) {
+  absl::flat_hash_map<BlobId, size_t> known;
+  for (Piece& piece : window.pieces) {
+    if (piece.zero) continue;
+    const auto [it, added] = known.try_emplace(piece.id, kNoPlace);
+    if (added) {
+      StatusOr<std::vector<BlobLocation>> places =
+          context_.repository.Locate({BlobKind::kChunk, piece.id});
+      if (places.ok() && !places->empty()) {
+        it->second = window.places.size();
+        window.places.push_back(std::move(places->front()));
+      }
+    }
+    piece.place = it->second;
+  }
+}
+
+void FileRestorer::OrderPieces(Window& window) {
+  const auto key = [&](const Piece& piece) {
+    static const BlobLocation kNowhere;
+    const BlobLocation& place = piece.place == kNoPlace ? kNowhere : window.places[piece.place];
+    return std::tuple(piece.place == kNoPlace, place.pack, place.frame_number, place.offset);
+  };
+  // Stable: pieces at one place stay in the order of paths.
+  std::stable_sort(window.pieces.begin(), window.pieces.end(),
+                   [&](const Piece& a, const Piece& b) { return key(a) < key(b); });
+  for (size_t i = 0; i < window.pieces.size(); ++i) {
+    const Piece& piece = window.pieces[i];
+    const bool alone = piece.place == kNoPlace;
+    if (i > 0 && !alone && window.pieces[i - 1].place != kNoPlace) {
+      const BlobLocation& before = window.places[window.pieces[i - 1].place];
+      const BlobLocation& here = window.places[piece.place];
+      if (before.pack == here.pack && before.frame_number == here.frame_number) continue;
+    }
+    window.groups.push_back(i);
+  }
+}
+
+Status FileRestorer::Launch() {
+  FindPlaces(*gathered_);
+  OrderPieces(*gathered_);
+  Wait();
+  RETURN_IF_ERROR(Ended());
+  running_ = std::exchange(gathered_, std::make_unique<Window>());
+  Window& window = *running_;
+  // Those with pieces are completed by whoever writes the last of these; so few files are open.
+  std::erase_if(window.ready, [](Job* job) {
+    uint64_t left = job->left.load();
+    while (left > 1) {
+      if (job->left.compare_exchange_weak(left, left - 1)) return true;
+    }
+    return false;
+  });
+  for (int i = 0; i < context_.pool.workers(); ++i) {
+    context_.pool.Submit([this, &window](int) { RunTasks(window); });
+  }
+  return OkStatus();
+}
+
+void FileRestorer::Wait() {
+  if (running_ == nullptr) return;
+  context_.pool.Wait();
+  running_.reset();
+}
+
+Status FileRestorer::Finish() {
+  if (!gathered_->jobs.empty()) RETURN_IF_ERROR(Launch());
+  Wait();
+  return Ended();
+}
+
+void FileRestorer::RunTasks(Window& window) {
+  const size_t batches = (window.ready.size() + kReadyBatch - 1) / kReadyBatch;
+  for (;;) {
+    if (ended_ || (context_.stop != nullptr && context_.stop->requested())) return;
+    const size_t task = window.next_task.fetch_add(1);
+    if (task < window.groups.size()) {
+      const size_t end =
+          task + 1 < window.groups.size() ? window.groups[task + 1] : window.pieces.size();
+      WriteGroup(window, window.groups[task], end);
+    } else if (const size_t batch = task - window.groups.size(); batch < batches) {
+      const size_t end = std::min((batch + 1) * kReadyBatch, window.ready.size());
+      for (size_t i = batch * kReadyBatch; i < end; ++i) PiecesDone(*window.ready[i], 1);
+    } else {
+      return;
+    }
+  }
+}
+
+void FileRestorer::WriteGroup(const Window& window, size_t begin, size_t end) {
+  const Piece& first = window.pieces[begin];
+  FrameCache::Frame frame;
+  if (first.place != kNoPlace) {
+    const BlobLocation& place = window.places[first.place];
+    // A frame that cannot be read may have been moved, or its blobs may lie elsewhere too.
+    auto read = context_.repository.ReadFrame(place.pack, place.frame_number, place.frame);
+    if (read.ok()) frame = *std::move(read);
+  }
+  for (size_t at = begin; at < end;) at = WriteRun(window, at, end, frame.get());
+}
+
+// Writes the piece at `at`, together with those that follow it both in the frame and in the file.
+// Returns where the next run begins.
+size_t FileRestorer::WriteRun(const Window& window, size_t at, size_t end, const Bytes* frame) {
+  const Piece& first = window.pieces[at];
+  Job& job = *first.job;
+  if (job.failed) {
+    PiecesDone(job, 1);
+    return at + 1;
+  }
+  if (first.zero || frame == nullptr) {
+    WriteLostPiece(first);
+    return at + 1;
+  }
+  const uint64_t begin = window.places[first.place].offset;
+  uint64_t bytes = 0;
+  size_t next = at;
+  for (; next < end; ++next) {
+    const Piece& piece = window.pieces[next];
+    const BlobLocation& place = window.places[piece.place];
+    if (piece.job != &job || place.offset != begin + bytes ||
+        piece.offset != first.offset + bytes || place.bytes != piece.bytes ||
+        begin + bytes + piece.bytes > frame->size()) {
+      break;
+    }
+    const ByteSpan blob = ByteSpan(*frame).subspan(place.offset, place.bytes);
+    if (!context_.repository.VerifyBlob({BlobKind::kChunk, piece.id}, blob).ok()) break;
+    bytes += piece.bytes;
+  }
+  if (next == at) {
+    WriteLostPiece(first);
+    return at + 1;
+  }
+  Write(job, first.offset, ByteSpan(*frame).subspan(begin, bytes));
+  PiecesDone(job, next - at);
+  return next;
+}
+
+// What does not come from a frame at its known place: zeros, and blobs that are read one by one,
+// from wherever a whole copy is.
+void FileRestorer::WriteLostPiece(const Piece& piece) {
+  Job& job = *piece.job;
+  if (piece.zero) {
+    TargetFile* file = nullptr;
+    Status status = OpenFile(job, &file);
+    if (status.ok()) {
+      const StatusOr<uint64_t> written = WriteZeros(*file, piece.offset, piece.bytes);
+      status = written.status();
+      if (written.ok()) context_.report.Wrote(*written);
+    }
+    if (!status.ok()) Fail(job, status);
+  } else {
+    const StatusOr<Bytes> bytes = context_.repository.ReadBlob({BlobKind::kChunk, piece.id});
+    if (!bytes.ok()) {
+      if (Status gone = CheckSnapshot(); !gone.ok()) End(std::move(gone));
+      Fail(job, bytes.status());
+    } else if (bytes->size() != piece.bytes) {
+      Fail(job, DataLoss("chunk " + piece.id.Hex() + " has another length than the file says"));
+    } else {
+      Write(job, piece.offset, *bytes);
+    }
+  }
+  PiecesDone(job, 1);
+}
+
+Status FileRestorer::OpenFile(Job& job, TargetFile** file) {
+  MutexLock lock(job.mutex);
+  if (job.file == nullptr) {
+    const Entry& entry = job.what.entry;
+    ASSIGN_OR_RETURN(auto created, job.what.directory->CreateFile(entry.name));
+    RETURN_IF_ERROR(created->SetSize(entry.size, entry.sparse));
+    job.file = std::move(created);
+  }
+  *file = job.file.get();
+  return OkStatus();
+}
+
+void FileRestorer::Write(Job& job, uint64_t offset, ByteSpan bytes) {
+  TargetFile* file = nullptr;
+  Status status = OpenFile(job, &file);
+  if (status.ok()) {
+    const StatusOr<uint64_t> written = WritePiece(*file, job.what.entry.sparse, offset, bytes);
+    status = written.status();
+    if (written.ok()) context_.report.Wrote(*written);
+  }
+  if (!status.ok()) Fail(job, status);
+}
+
+void FileRestorer::PiecesDone(Job& job, uint64_t count) {
+  if (job.left.fetch_sub(count) != count) return;
+  if (!job.failed) {
+    if (Status status = Place(job); !status.ok()) Fail(job, status);
+  }
+  MutexLock lock(job.mutex);
+  job.file.reset();
+}
+
+// The file is complete: gives it its attributes and its name.
+Status FileRestorer::Place(Job& job) {
+  const FileToRestore& what = job.what;
+  TargetFile* file = nullptr;
+  RETURN_IF_ERROR(OpenFile(job, &file));
+  const Attributes attributes =
+      AttributesOf(context_.repository, what.entry, what.path, context_.report);
+  ASSIGN_OR_RETURN(const auto status, what.directory->Stat(what.entry.name));
+  if (status && status->type == EntryType::kDirectory) {
+    RETURN_IF_ERROR(RemoveDirectory(*what.directory, what.entry.name, what.path));
+  }
+  ASSIGN_OR_RETURN(const AttributeReport report, file->Commit(attributes));
+  context_.report.NotSet(report);
+  context_.report.Done(what.path, EntryType::kFile, what.action);
+  return context_.verify ? Verify(job) : OkStatus();
+}
+
+Status FileRestorer::Verify(Job& job) {
+  const FileToRestore& what = job.what;
+  ASSIGN_OR_RETURN(const Descriptor file, what.directory->OpenForRead(what.entry.name));
+  RETURN_IF_ERROR(VerifyContent(context_.repository, what.entry, file.get()));
+  context_.report.Verified();
+  return OkStatus();
+}
+
+void FileRestorer::Fail(Job& job, const Status& status) {
+  if (job.failed.exchange(true) || ended_) return;
+  context_.report.Problem(job.what.path, Message(status));
+}
+
+Status FileRestorer::CheckDirectoryMayGo(TargetDirectory& directory,
+                                         const std::string& name) const {
+  if (context_.remover != nullptr) return OkStatus();
+  ASSIGN_OR_RETURN(const auto child, directory.ExistingDirectory(name));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, child->List());
+  if (names.empty()) return OkStatus();
+  return FailedPrecondition(
+      "a directory that is not empty stands in its place; it is removed with --delete only");
+}
+
+Status FileRestorer::RemoveDirectory(TargetDirectory& directory, const std::string& name,
+                                     const std::string& path) const {
+  RETURN_IF_ERROR(CheckDirectoryMayGo(directory, name));
+  if (context_.remover == nullptr) return directory.Remove(name);
+  ASSIGN_OR_RETURN(const bool gone, context_.remover->RemoveTree(directory, name, path));
+  if (gone) return OkStatus();
+  return FailedPrecondition(
+      "a directory stands in its place, and holds what the snapshot did not look at");
+}
+
+}  // namespace cairn
