@@ -112,8 +112,9 @@ class IndexReader {
 
 // One transaction: all of it takes effect at Commit, or nothing does. Only one at a time exists in
 // all processes; others wait for it, so nothing but calls of this class happens while one lives.
-// Belongs to the thread that made it, which holds no reader meanwhile. After an error every further
-// call fails with it. Must not outlive its Index.
+// Belongs to the thread that made it, which holds no reader while it asks for it (where address
+// space is short that can fail). After an error every further call fails with it. Must not outlive
+// its Index.
 class IndexWriter {
  public:
   virtual ~IndexWriter() = default;
