@@ -9,6 +9,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <future>
 #include <random>
@@ -50,12 +51,11 @@ void PrintTo(const KeptPiece& piece, std::ostream* os) {
 
 // Cuts where bytes say so, so that a cut at a wrong place moves those after it.
 size_t ToyCut(ByteSpan data) {
-  uint32_t hash = 0;
-  for (size_t i = 0; i < data.size(); ++i) {
-    hash = hash * 31 + data[i];
-    if (hash % 4093 == 7) return i + 1;
-  }
-  return data.size();
+  constexpr size_t kMin = 1000;
+  if (data.size() <= kMin) return data.size();
+  const void* const cut = std::memchr(data.data() + kMin, 7, data.size() - kMin);
+  return cut == nullptr ? data.size()
+                        : static_cast<size_t>(static_cast<const uint8_t*>(cut) - data.data()) + 1;
 }
 
 FileScanner MakeScanner() { return FileScanner(kMaxChunk, ToyCut); }
@@ -71,8 +71,8 @@ Pieces PiecesByTheBook(ByteSpan content) {
     }
   };
   const auto zero_block = [&](size_t at) {
-    const ByteSpan block = content.subspan(at, std::min(kBlock, content.size() - at));
-    return std::all_of(block.begin(), block.end(), [](uint8_t byte) { return byte == 0; });
+    static constexpr std::array<uint8_t, kBlock> kZeros{};
+    return std::memcmp(&content[at], kZeros.data(), std::min(kBlock, content.size() - at)) == 0;
   };
   size_t data_begin = 0;
   for (size_t at = 0; at < content.size();) {
@@ -107,7 +107,10 @@ Pieces ScanMemory(ByteSpan content) {
 Bytes RandomBytes(size_t size, uint32_t seed) {
   std::mt19937 random(seed);
   Bytes bytes(size);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+  for (size_t at = 0; at < size; at += 4) {
+    const auto word = static_cast<uint32_t>(random());
+    std::memcpy(&bytes[at], &word, std::min<size_t>(4, size - at));
+  }
   return bytes;
 }
 
