@@ -44,9 +44,10 @@ void EncodeXattrs(const std::vector<Xattr>& xattrs, NodeSections& out) {
 }
 
 std::vector<Xattr> DecodeXattrs(NodeSectionReader& in) {
-  std::vector<Xattr> xattrs(in.items().Count(4));
-  for (Xattr& xattr : xattrs) {
-    if (!in.ok()) break;
+  std::vector<Xattr> xattrs;
+  const uint64_t count = in.items().VarintUpTo(kMaxXattrNamesBytes / 2);
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    Xattr& xattr = xattrs.emplace_back();
     xattr.name = in.items().Text(kMaxXattrNameBytes);
     switch (in.items().Fixed8()) {
       case 0: {
