@@ -21,8 +21,8 @@ struct PruneOptions {
   // if set.
   double max_unused_share = 0.05;
   std::optional<uint64_t> max_unused_bytes;
-  std::optional<uint64_t> max_repack_bytes;  // rewrites no more than so many stored bytes
-  bool now = false;      // purges without waiting for running sessions
+  std::optional<uint64_t> max_repack_bytes;  // rewrites packs of no more than so many bytes
+  bool now = false;                          // purges without waiting for running sessions
   bool dry_run = false;
   int threads = 0;
   const StopFlag* stop = nullptr;
@@ -30,29 +30,33 @@ struct PruneOptions {
 };
 
 // All in bytes of files, as the file system counts their sizes. A dry run's figures are those that
-// a run at once would have.
+// a run at once would have; only bytes_written, and with it bytes_after, is an estimate then.
 struct PruneResult {
-  uint64_t packs_before = 0;
+  uint64_t packs_before = 0;  // live and condemned
   uint64_t bytes_before = 0;
-  uint64_t used_bytes = 0;        // stored bytes of frames with a live blob
-  uint64_t unused_bytes = 0;      // of the others, in live packs
-  uint64_t packs_dropped = 0;     // held nothing live
+  // Stored bytes of frames with a live blob. Packs that a running session wrote count as used.
+  uint64_t used_bytes = 0;
+  uint64_t unused_bytes = 0;   // of the others, in live packs
+  uint64_t packs_dropped = 0;  // held nothing live
   uint64_t bytes_dropped = 0;
   uint64_t packs_rewritten = 0;
-  uint64_t bytes_rewritten = 0;   // of the old packs
-  uint64_t bytes_written = 0;     // of the new ones
+  uint64_t bytes_rewritten = 0;  // of the old packs
+  uint64_t bytes_written = 0;    // of the new ones
   uint64_t packs_purged = 0;
-  uint64_t bytes_freed = 0;       // files unlinked by this run
-  uint64_t files_removed = 0;     // unnamed packs and unfinished files of dead sessions
+  uint64_t bytes_freed = 0;    // files unlinked by this run
+  uint64_t files_removed = 0;  // unnamed packs and unfinished files of dead sessions
   // Condemned, but a session that began before may still read or rescue them.
   uint64_t packs_waiting = 0;
   uint64_t bytes_waiting = 0;
   std::vector<std::string> waits_for;  // "snapshot of pid 71 on host"
-  uint64_t bytes_after = 0;
+  uint64_t bytes_after = 0;            // of live and condemned packs
 };
 
-// ABORTED if another prune runs (exit code 11). DATA_LOSS if something that
-// a snapshot needs cannot be found: nothing is removed then.
+// ABORTED if another prune runs (exit code 11). DATA_LOSS if something that a snapshot needs cannot
+// be found: nothing is removed then. UNAVAILABLE if other prunes, which the lock does not keep out
+// on some network file systems, came between again and again. After any error, what was done stays
+// done, and the next prune goes on from there. On a full disk packs are dropped, if need be by
+// means of the reserve (reserve.h), and rewritten only where that has made room.
 StatusOr<PruneResult> Prune(Repository& repository, const PruneOptions& options);
 
 }  // namespace cairn

@@ -15,8 +15,8 @@ Status Fill(FileSystem& fs) {
   ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file, fs.CreateNew(kReserveName));
   // A file system that compresses would make nothing of zeros.
   Bytes block(static_cast<size_t>(1 * kMiB));
+  FillRandom(block);
   for (uint64_t written = 0; written < kReserveBytes; written += block.size()) {
-    FillRandom(block);
     RETURN_IF_ERROR(file->Append(block));
   }
   return file->Sync();

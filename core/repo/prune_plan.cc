@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/prune_plan.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+namespace cairn {
+namespace {
+
+constexpr size_t kManySmallPacks = 8;
+// As PackAssembler does: so much goes into one mixed pack.
+constexpr uint64_t kMixedPackBytes = 1 * kMiB;
+
+// Stored bytes of all frames of a pack; nothing if the index does not know it.
+StatusOr<uint64_t> StoredBytes(IndexReader& reader, const PackName& name) {
+  ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader.FindPackByName(name));
+  if (!pack || pack->frames == 0) return 0;
+  ASSIGN_OR_RETURN(const std::optional<FrameInfo> last,
+                   reader.FindFrame(pack->number, pack->frames - 1));
+  if (!last) return DataLoss("index: pack " + name.Hex() + " lacks its last frame");
+  return last->offset + last->stored_bytes - kPackHeaderBytes;
+}
+
+void MeasureByFooter(const PackFooter& footer, const ReachableBlobs& reachable, PackUse& use) {
+  use.stored_bytes = 0;
+  std::vector<uint64_t> live_raw(footer.frames.size());
+  for (uint32_t i = 0; i < footer.blobs.size(); ++i) {
+    const BlobInfo& blob = footer.blobs[i];
+    // A blob of no bytes keeps its frame as well.
+    if (reachable.IsMarked(use.info.name, i)) {
+      live_raw[blob.frame] += std::max<uint32_t>(blob.bytes, 1);
+    }
+  }
+  for (size_t i = 0; i < footer.frames.size(); ++i) {
+    const FrameInfo& frame = footer.frames[i];
+    use.stored_bytes += frame.stored_bytes;
+    if (live_raw[i] == 0) continue;
+    use.live_bytes += frame.stored_bytes;
+    const uint64_t raw = std::max<uint64_t>(frame.raw_bytes, 1);
+    use.rewritten_bytes += frame.stored_bytes * std::min(live_raw[i], raw) / raw;
+  }
+}
+
+bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
+}
+
+bool HasLargerUnusedShare(const PackUse& a, const PackUse& b) {
+  // Shares as products: stored bytes of a pack are below 2^32.
+  const uint64_t share_a = a.unused_bytes() * b.stored_bytes;
+  const uint64_t share_b = b.unused_bytes() * a.stored_bytes;
+  return std::tuple(share_b, b.unused_bytes(), a.info.name) <
+         std::tuple(share_a, a.unused_bytes(), b.info.name);
+}
+
+// Decides on packs one by one, within the limit on what is rewritten.
+class Chooser {
+ public:
+  Chooser(const std::vector<PackUse>& packs, const PruneOptions& options)
+      : packs_(packs), options_(options), chosen_(packs.size(), false) {}
+
+  PrunePlan Run(uint64_t pack_target_bytes) {
+    for (size_t i = 0; i < packs_.size(); ++i) {
+      const PackUse& pack = packs_[i];
+      plan_.used_bytes += pack.live_bytes;
+      plan_.unused_bytes += pack.unused_bytes();
+      if (pack.left_alone) continue;
+      if (pack.live_bytes == 0) {
+        plan_.drop.push_back(pack);
+      } else {
+        kept_.push_back(i);
+      }
+    }
+    ChooseWorst();
+    ChooseSmall(pack_target_bytes / 4, pack_target_bytes);
+    for (const size_t i : kept_) {
+      if (chosen_[i]) plan_.rewrite.push_back(packs_[i]);
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  bool Choose(size_t i) {
+    const uint64_t bytes = packs_[i].info.bytes;
+    if (options_.max_repack_bytes && bytes > *options_.max_repack_bytes - chosen_bytes_) {
+      return false;
+    }
+    chosen_bytes_ += bytes;
+    chosen_[i] = true;
+    return true;
+  }
+
+  bool IsWithinLimit(uint64_t used, uint64_t unused) const {
+    if (options_.max_unused_bytes) return unused <= *options_.max_unused_bytes;
+    return static_cast<double>(unused) <=
+           options_.max_unused_share * static_cast<double>(used + unused);
+  }
+
+  void ChooseWorst() {
+    std::vector<size_t> order;
+    uint64_t used = plan_.used_bytes;
+    uint64_t unused = 0;
+    for (const size_t i : kept_) {
+      unused += packs_[i].unused_bytes();
+      if (packs_[i].unused_bytes() > 0) order.push_back(i);
+    }
+    std::ranges::sort(
+        order, [&](size_t a, size_t b) { return HasLargerUnusedShare(packs_[a], packs_[b]); });
+    for (const size_t i : order) {
+      if (IsWithinLimit(used, unused)) return;
+      if (Choose(i)) unused -= packs_[i].unused_bytes();
+    }
+  }
+
+  void ChooseSmall(uint64_t small_bytes, uint64_t target_bytes) {
+    std::vector<size_t> small;
+    uint64_t bytes = 0;
+    uint8_t content = 0;
+    for (const size_t i : kept_) {
+      if (chosen_[i] || packs_[i].info.bytes >= small_bytes) continue;
+      small.push_back(i);
+      bytes += packs_[i].info.bytes;
+      content |= packs_[i].info.content;
+    }
+    if (small.size() < kManySmallPacks && bytes < small_bytes) return;
+    // Chunks and nodes come out in packs of their own, which may be small again: without a gain the
+    // same packs would be merged by every prune.
+    const bool both = (content & kPackHasChunks) != 0 && (content & kPackHasNodes) != 0;
+    const uint64_t result =
+        bytes / std::max<uint64_t>(target_bytes, 1) + (both && bytes >= kMixedPackBytes ? 2 : 1);
+    if (small.size() < 2 * result) return;
+    for (const size_t i : small) Choose(i);
+  }
+
+  const std::vector<PackUse>& packs_;
+  const PruneOptions& options_;
+  std::vector<bool> chosen_;
+  std::vector<size_t> kept_;  // those that hold something live
+  uint64_t chosen_bytes_ = 0;
+  PrunePlan plan_;
+};
+
+}  // namespace
+
+StatusOr<std::vector<PackUse>> MeasurePacks(Repository& repository, const JournalState& state,
+                                            const ReachableBlobs& reachable,
+                                            const std::set<SessionId>& alive,
+                                            const StopFlag* stop) {
+  std::map<PackName, ReachableBlobs::PackMarks> marks;
+  for (const auto& pack : reachable.MarkedPacks()) marks[pack.name] = pack;
+
+  std::vector<PackUse> packs;
+  std::vector<size_t> partly;
+  {
+    ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
+    for (const auto& [name, entry] : state.packs()) {
+      if (entry.state != PackState::kLive) continue;
+      PackUse use{.info = entry.info, .named_at = entry.named_at};
+      ASSIGN_OR_RETURN(use.stored_bytes, StoredBytes(*reader, name));
+      use.left_alone = alive.contains(entry.info.session);
+      const auto found = marks.find(name);
+      if (use.left_alone || (found != marks.end() && found->second.marked == found->second.blobs)) {
+        use.live_bytes = use.rewritten_bytes = use.stored_bytes;
+      } else if (found != marks.end()) {
+        partly.push_back(packs.size());
+      }
+      packs.push_back(std::move(use));
+    }
+  }
+  for (const size_t i : partly) {
+    RETURN_IF_ERROR(CheckStop(stop));
+    PackUse& use = packs[i];
+    const StatusOr<PackFooter> footer =
+        ReadPackFooter(repository.store(), use.info, repository.config().id);
+    if (footer.ok()) {
+      MeasureByFooter(*footer, reachable, use);
+    } else if (IsDamage(footer.status())) {
+      use.left_alone = true;
+      use.live_bytes = use.rewritten_bytes = use.stored_bytes;
+      if (repository.options().warn) {
+        repository.options().warn("a damaged pack is left as it is: " +
+                                  std::string(Message(footer.status())));
+      }
+    } else {
+      return footer.status();
+    }
+  }
+  std::ranges::sort(packs, {},
+                    [](const PackUse& use) { return std::tuple(use.named_at, use.info.name); });
+  return packs;
+}
+
+PrunePlan ChoosePacks(const std::vector<PackUse>& packs, const PruneOptions& options,
+                      uint64_t pack_target_bytes) {
+  return Chooser(packs, options).Run(pack_target_bytes);
+}
+
+}  // namespace cairn

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/prune_rewrite.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "core/base/worker_pool.h"
+#include "core/store/frame.h"
+
+namespace cairn {
+namespace {
+
+uint32_t TargetBytes(bool node) { return node ? kNodeFrameBytes : kChunkFrameBytes; }
+
+bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
+}
+
+// One batch: workers take packs from a list until enough was written.
+class BatchRewriter {
+ public:
+  BatchRewriter(Repository& repository, const SessionId& session, const ReachableBlobs& reachable,
+                const PackRewriter::Options& options, const std::vector<PackUse>& packs,
+                size_t next)
+      : repository_(repository),
+        reachable_(reachable),
+        options_(options),
+        assembler_(repository.store(), repository.config(), session),
+        packs_(packs),
+        next_(next) {}
+
+  StatusOr<RewriteBatch> Run();
+  size_t next() const {
+    MutexLock lock(mutex_);
+    return next_;
+  }
+
+ private:
+  // What one thread owns.
+  struct Worker {
+    explicit Worker(int compression_level) : codec(compression_level) {}
+    FrameCodecContext codec;
+    RawFrame frames[2];  // [0] chunks, [1] nodes
+    Bytes raw;
+  };
+  // A frame of an old pack, decoded into Worker::raw.
+  struct OldFrame {
+    const FrameInfo* info = nullptr;
+    Bytes stored;
+    std::vector<BlobInfo> live;
+    bool whole = false;  // everything in it is live, and of one sort
+  };
+
+  void Work();
+  // Null once there is nothing left to do.
+  const PackUse* TakePack();
+  // False if the pack is damaged.
+  StatusOr<bool> CopyPack(Worker& worker, const PackUse& pack);
+  Status ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame);
+  Status CopyFrame(Worker& worker, OldFrame& frame);
+  Status Flush(Worker& worker, bool node);
+  void Fail(Status status);
+
+  Repository& repository_;
+  const ReachableBlobs& reachable_;
+  const PackRewriter::Options& options_;
+  PackAssembler assembler_;
+  const std::vector<PackUse>& packs_;
+
+  mutable Mutex mutex_;
+  size_t next_ ABSL_GUARDED_BY(mutex_);
+  std::vector<const PackUse*> copied_ ABSL_GUARDED_BY(mutex_);
+  Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+StatusOr<RewriteBatch> BatchRewriter::Run() {
+  {
+    const auto threads = static_cast<int>(
+        std::min(packs_.size() - next(), static_cast<size_t>(std::max(1, options_.threads))));
+    WorkerPool pool(threads);
+    for (int i = 0; i < threads; ++i) {
+      pool.Submit([this](int) { Work(); });
+    }
+    pool.Wait();
+  }
+  MutexLock lock(mutex_);
+  if (failure_.ok()) failure_ = assembler_.Flush();
+  RewriteBatch batch(repository_.store());
+  for (FinishedPack& pack : assembler_.TakeFinished()) {
+    batch.unnamed.Add(pack.info);
+    batch.packs.push_back(pack.info);
+    batch.footers[pack.info.name] = std::move(pack.footer);
+  }
+  if (!failure_.ok()) return std::move(failure_);
+  RETURN_IF_ERROR(repository_.store().SyncNames());
+  for (const PackUse* const pack : copied_) batch.old.push_back(*pack);
+  return batch;
+}
+
+void BatchRewriter::Fail(Status status) {
+  MutexLock lock(mutex_);
+  if (failure_.ok()) failure_ = std::move(status);
+}
+
+const PackUse* BatchRewriter::TakePack() {
+  MutexLock lock(mutex_);
+  if (!failure_.ok() || next_ == packs_.size()) return nullptr;
+  if (assembler_.stored_bytes() >= options_.batch_bytes) return nullptr;
+  return &packs_[next_++];
+}
+
+void BatchRewriter::Work() {
+  Worker worker(repository_.config().compression_level);
+  while (const PackUse* const pack = TakePack()) {
+    StatusOr<bool> copied = CopyPack(worker, *pack);
+    if (!copied.ok()) return Fail(std::move(copied).status());
+    if (!*copied) continue;
+    MutexLock lock(mutex_);
+    copied_.push_back(pack);
+  }
+  for (const bool node : {false, true}) {
+    if (Status status = Flush(worker, node); !status.ok()) return Fail(std::move(status));
+  }
+}
+
+StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
+  const auto leave = [&](const Status& status) -> StatusOr<bool> {
+    if (!IsDamage(status)) return status;
+    if (repository_.options().warn) {
+      repository_.options().warn("a damaged pack is left as it is: " +
+                                 std::string(Message(status)));
+    }
+    return false;
+  };
+  const StatusOr<PackFooter> footer =
+      ReadPackFooter(repository_.store(), pack.info, repository_.config().id);
+  if (!footer.ok()) return leave(footer.status());
+  for (uint32_t number = 0, ordinal = 0; number < footer->frames.size(); ++number) {
+    RETURN_IF_ERROR(CheckStop(options_.stop));
+    OldFrame frame;
+    frame.info = &footer->frames[number];
+    size_t blobs = 0;
+    bool mixed = false;
+    for (; ordinal < footer->blobs.size() && footer->blobs[ordinal].frame == number; ++ordinal) {
+      const BlobInfo& blob = footer->blobs[ordinal];
+      ++blobs;
+      if (!reachable_.IsMarked(pack.info.name, ordinal)) continue;
+      frame.live.push_back(blob);
+      mixed |= IsNode(blob.ref.kind) != IsNode(frame.live.front().ref.kind);
+    }
+    if (frame.live.empty()) continue;
+    frame.whole = frame.live.size() == blobs && !mixed;
+    if (const Status read = ReadOldFrame(worker, pack, frame); !read.ok()) return leave(read);
+    RETURN_IF_ERROR(CopyFrame(worker, frame));
+  }
+  return true;
+}
+
+Status BatchRewriter::ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame) {
+  ASSIGN_OR_RETURN(frame.stored, ReadFrame(repository_.store(), pack.info.name, *frame.info));
+  const std::string context = "pack " + pack.info.name.Hex();
+  RETURN_IF_ERROR(Annotate(worker.codec.Decode(*frame.info, frame.stored, worker.raw), context));
+  for (const BlobInfo& blob : frame.live) {
+    const ByteSpan bytes = ByteSpan(worker.raw).subspan(blob.offset, blob.bytes);
+    RETURN_IF_ERROR(Annotate(repository_.VerifyBlob(blob.ref, bytes), context));
+  }
+  return OkStatus();
+}
+
+Status BatchRewriter::CopyFrame(Worker& worker, OldFrame& frame) {
+  const bool node = IsNode(frame.live.front().ref.kind);
+  // Small frames come from small commits, and compress better together.
+  if (frame.whole && frame.info->raw_bytes >= TargetBytes(node) / 2) {
+    SealedFrame sealed{*frame.info, std::move(frame.stored), std::move(frame.live)};
+    return assembler_.Add(std::move(sealed), node);
+  }
+  for (const BlobInfo& blob : frame.live) {
+    const bool to_nodes = IsNode(blob.ref.kind);
+    RawFrame& open = worker.frames[to_nodes ? 1 : 0];
+    if (open.raw.size() + blob.bytes > kMaxFrameBytes) RETURN_IF_ERROR(Flush(worker, to_nodes));
+    open.Add(blob.ref, ByteSpan(worker.raw).subspan(blob.offset, blob.bytes));
+    if (open.raw.size() >= TargetBytes(to_nodes)) RETURN_IF_ERROR(Flush(worker, to_nodes));
+  }
+  return OkStatus();
+}
+
+Status BatchRewriter::Flush(Worker& worker, bool node) {
+  RawFrame& open = worker.frames[node ? 1 : 0];
+  if (open.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(SealedFrame sealed, worker.codec.Seal(open, repository_.hasher()));
+  open.Clear();
+  return assembler_.Add(std::move(sealed), node);
+}
+
+}  // namespace
+
+UnnamedPacks::~UnnamedPacks() {
+  // Where it fails, a later prune finds them.
+  for (const PackInfo& pack : packs_) store_->Delete(PackObjectName(pack.name)).IgnoreError();
+}
+
+StatusOr<RewriteBatch> PackRewriter::Rewrite(const std::vector<PackUse>& packs, size_t* next) {
+  if (*next >= packs.size()) return RewriteBatch(repository_.store());
+  BatchRewriter batch(repository_, session_, reachable_, options_, packs, *next);
+  StatusOr<RewriteBatch> result = batch.Run();
+  if (result.ok()) *next = batch.next();
+  return result;
+}
+
+}  // namespace cairn
