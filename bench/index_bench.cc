@@ -158,3 +158,5 @@ BENCHMARK(BM_Open)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace cairn
+
+BENCHMARK_MAIN();
