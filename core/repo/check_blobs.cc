@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/check_blobs.h"
+
+#include <algorithm>
+#include <memory>
+#include <tuple>
+
+#include "core/store/pack.h"
+
+namespace cairn {
+
+size_t CheckFindings::Add(Damage damage) {
+  if (options_.on_finding) options_.on_finding(damage.object + ": " + damage.what);
+  MutexLock lock(mutex_);
+  damages_.push_back(std::move(damage));
+  return damages_.size() - 1;
+}
+
+void CheckFindings::SetHarmless(size_t number) {
+  MutexLock lock(mutex_);
+  damages_[number].harmless = true;
+}
+
+bool CheckFindings::empty() const {
+  MutexLock lock(mutex_);
+  return damages_.empty();
+}
+
+std::vector<Damage> CheckFindings::Take() {
+  MutexLock lock(mutex_);
+  return std::move(damages_);
+}
+
+void KnownDamage::AddPack(const PackName& pack) {
+  MutexLock lock(mutex_);
+  packs_.insert(pack);
+}
+
+void KnownDamage::AddFrame(const PackName& pack, uint32_t frame, size_t finding) {
+  MutexLock lock(mutex_);
+  frames_.emplace(Key(pack, frame), finding);
+}
+
+void KnownDamage::AddBlob(const PackName& pack, uint32_t ordinal, size_t finding) {
+  MutexLock lock(mutex_);
+  blobs_.emplace(Key(pack, ordinal), finding);
+}
+
+bool KnownDamage::HasPlace(const PackName& pack, const Place& place) const {
+  MutexLock lock(mutex_);
+  return packs_.contains(pack) || frames_.contains(Key(pack, place.frame)) ||
+         blobs_.contains(Key(pack, place.ordinal));
+}
+
+std::vector<KnownDamage::Piece> KnownDamage::Pieces() const {
+  std::vector<Piece> pieces;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [key, finding] : frames_) {
+      pieces.push_back({key.first, true, key.second, finding});
+    }
+    for (const auto& [key, finding] : blobs_) {
+      pieces.push_back({key.first, false, key.second, finding});
+    }
+  }
+  std::ranges::sort(pieces, {}, [](const Piece& piece) {
+    return std::tuple(piece.pack, piece.is_frame, piece.number);
+  });
+  return pieces;
+}
+
+StatusOr<PackName> CheckedBlobs::NameOf(IndexReader& reader, PackNumber number) {
+  if (const auto known = names_.find(number); known != names_.end()) return known->second;
+  ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader.FindPack(number));
+  if (!pack) return DataLoss("index: a place without its pack");
+  names_[number] = pack->info.name;
+  return pack->info.name;
+}
+
+StatusOr<CheckedBlobs::Places> CheckedBlobs::Find(const BlobRef& ref) {
+  Places places;
+  ASSIGN_OR_RETURN(const auto reader, index_.Read());
+  ASSIGN_OR_RETURN(places.all, reader->FindBlob(ref));
+  for (const Place& place : places.all) {
+    ASSIGN_OR_RETURN(const PackName pack, NameOf(*reader, place.pack));
+    if (!damage_.HasPlace(pack, place)) places.sound.push_back(place);
+  }
+  return places;
+}
+
+StatusOr<Bytes> CheckedBlobs::ReadBlob(const BlobRef& ref) {
+  ASSIGN_OR_RETURN(const Places places, Find(ref));
+  for (const Place& place : places.sound) {
+    StatusOr<Bytes> bytes = ReadAt(ref, place);
+    if (bytes.ok()) return bytes;
+  }
+  if (places.all.empty()) return NotFound(BlobObject(ref) + " is in no pack");
+  return DataLoss(BlobObject(ref) + " is damaged");
+}
+
+StatusOr<Bytes> CheckedBlobs::ReadAt(const BlobRef& ref, const Place& place) {
+  const PackName& pack = names_.at(place.pack);
+  ASSIGN_OR_RETURN(const FrameCache::Frame frame, ReadFrameAt(pack, place));
+  if (uint64_t{place.offset} + place.bytes > frame->size()) {
+    return DataLoss("index: a place outside of its frame");
+  }
+  const ByteSpan bytes = ByteSpan(*frame).subspan(place.offset, place.bytes);
+  if (hasher_.Hash(ref.kind, bytes) != ref.id) {
+    const size_t finding =
+        findings_.Add({BlobObject(ref),
+                       "its bytes in " + FrameObject(pack, place.frame) + " do not have its id"});
+    damage_.AddBlob(pack, place.ordinal, finding);
+    return DataLoss(BlobObject(ref) + " is damaged");
+  }
+  return Bytes(bytes.begin(), bytes.end());
+}
+
+StatusOr<FrameCache::Frame> CheckedBlobs::ReadFrameAt(const PackName& pack, const Place& place) {
+  if (FrameCache::Frame cached = frames_.Find(pack, place.frame)) return cached;
+  std::optional<FrameInfo> info;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    ASSIGN_OR_RETURN(info, reader->FindFrame(place.pack, place.frame));
+  }
+  if (!info) return DataLoss("index: a place without its frame");
+  StatusOr<Bytes> stored = ReadFrame(store_, pack, *info);
+  auto raw = std::make_shared<Bytes>();
+  const Status status = stored.ok() ? codec_.Decode(*info, *stored, *raw) : stored.status();
+  if (!status.ok()) {
+    const Damage damage{FrameObject(pack, place.frame), std::string(Message(status))};
+    damage_.AddFrame(pack, place.frame, findings_.Add(damage));
+    return status;
+  }
+  bytes_read_ += stored->size();
+  frames_.Insert(pack, place.frame, raw);
+  return FrameCache::Frame(std::move(raw));
+}
+
+std::string PackObject(const PackName& pack) { return "pack " + pack.Hex(); }
+
+std::string FrameObject(const PackName& pack, uint32_t frame) {
+  return PackObject(pack) + " frame " + std::to_string(frame);
+}
+
+std::string BlobObject(const BlobRef& ref) {
+  return std::string(BlobKindName(ref.kind)) + " " + ref.id.Hex();
+}
+
+}  // namespace cairn

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a check knows of damage, and blobs read with that knowledge. Private to check.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "core/base/blob.h"
+#include "core/base/mutex.h"
+#include "core/index/index.h"
+#include "core/repo/check.h"
+#include "core/repo/frame_cache.h"
+#include "core/store/frame.h"
+#include "core/store/object_store.h"
+
+namespace cairn {
+
+// The findings of one check. Thread-safe.
+class CheckFindings {
+ public:
+  explicit CheckFindings(const CheckOptions& options) : options_(options) {}
+
+  // Returns its number.
+  size_t Add(Damage damage);
+  void SetHarmless(size_t number);
+  bool empty() const;
+  std::vector<Damage> Take();
+
+ private:
+  const CheckOptions& options_;
+  mutable Mutex mutex_;
+  std::vector<Damage> damages_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What is known to be damaged. Thread-safe.
+class KnownDamage {
+ public:
+  // A pack whose footer cannot be had: nothing in it counts as there.
+  void AddPack(const PackName& pack);
+  // `finding` is the number of the finding that says so.
+  void AddFrame(const PackName& pack, uint32_t frame, size_t finding);
+  void AddBlob(const PackName& pack, uint32_t ordinal, size_t finding);
+
+  bool HasPlace(const PackName& pack, const Place& place) const;
+
+  struct Piece {
+    PackName pack;
+    bool is_frame = false;  // else one blob
+    uint32_t number = 0;    // of the frame, or the blob's ordinal
+    size_t finding = 0;
+  };
+  // By pack.
+  std::vector<Piece> Pieces() const;
+
+ private:
+  using Key = std::pair<PackName, uint32_t>;
+
+  mutable Mutex mutex_;
+  absl::flat_hash_set<PackName> packs_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Key, size_t> frames_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Key, size_t> blobs_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The blobs of a repository, by an index that was found to be right. Thread-compatible.
+class CheckedBlobs : public BlobSource {
+ public:
+  // All must outlive it.
+  CheckedBlobs(Index& index, ObjectStore& store, const BlobHasher& hasher, KnownDamage& damage,
+               CheckFindings& findings)
+      : index_(index), store_(store), hasher_(hasher), damage_(damage), findings_(findings) {}
+
+  struct Places {
+    PlaceList all;
+    PlaceList sound;  // as far as it is known
+  };
+  StatusOr<Places> Find(const BlobRef& ref);
+
+  // From any sound place; damage that this meets is found, and known from then on.
+  StatusOr<Bytes> ReadBlob(const BlobRef& ref) override;
+
+  uint64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  StatusOr<PackName> NameOf(IndexReader& reader, PackNumber number);
+  StatusOr<Bytes> ReadAt(const BlobRef& ref, const Place& place);
+  StatusOr<FrameCache::Frame> ReadFrameAt(const PackName& pack, const Place& place);
+
+  static constexpr size_t kCacheBytes = 64 * kMiB;
+
+  Index& index_;
+  ObjectStore& store_;
+  const BlobHasher& hasher_;
+  KnownDamage& damage_;
+  CheckFindings& findings_;
+  FrameCodecContext codec_{1};  // decoding needs no level
+  FrameCache frames_{kCacheBytes};
+  absl::flat_hash_map<PackNumber, PackName> names_;
+  uint64_t bytes_read_ = 0;
+};
+
+std::string PackObject(const PackName& pack);
+std::string FrameObject(const PackName& pack, uint32_t frame);
+std::string BlobObject(const BlobRef& ref);
+
+}  // namespace cairn
