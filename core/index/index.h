@@ -7,9 +7,9 @@
 // (memory_index.h), for tests and for when the other cannot be used (disk full).
 // tests/conformance/index_conformance.h is the suite that both pass.
 //
-// Errors of every call: DATA_LOSS if the index is damaged (delete it and build it anew),
-// RESOURCE_EXHAUSTED if it cannot grow, UNAVAILABLE for other I/O errors. After any of them the
-// repository can be used all the same, with the index in memory.
+// Errors of every call: DATA_LOSS if the index is damaged (clear it, or delete it, and fill it
+// anew), RESOURCE_EXHAUSTED if it cannot grow, UNAVAILABLE for other I/O errors. After any of them
+// the repository can be used all the same, with the index in memory.
 #pragma once
 
 #include <cstdint>
@@ -152,7 +152,8 @@ class IndexWriter {
   // Removes every note whose key begins with `prefix`; all of them if it is empty.
   virtual Status RemoveNotes(ByteSpan prefix) = 0;
 
-  // Forgets everything but the notes: the caller fills it anew.
+  // Forgets everything but the notes: the caller fills it anew. Of an index with damaged rows only
+  // what is sound stays.
   virtual Status Clear() = 0;
 
   // The writer is of no use afterwards. Without Commit, nothing happened.

@@ -283,7 +283,25 @@ Status LmdbWriter::DoClear() {
         IndexTable::kFrames, IndexTable::kSnapshots, IndexTable::kSnapshotIds}) {
     RETURN_IF_ERROR(txn_->Clear(IdOf(table)));
   }
-  return txn_->Delete(IdOf(IndexTable::kMeta), AsBytes(kHeadRow)).status();
+  RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kMeta), AsBytes(kHeadRow)).status());
+  // What stays must not carry damage over: whoever met DATA_LOSS clears and fills anew. No place
+  // is left to be mistaken for another if the numbers start again.
+  if (!GetRow(*txn_, IndexTable::kMeta, AsBytes(kNextPackRow)).ok()) {
+    RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kMeta), AsBytes(kNextPackRow)).status());
+  }
+  return RemoveDamagedNotes();
+}
+
+Status LmdbWriter::RemoveDamagedNotes() {
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kNotes)));
+  ASSIGN_OR_RETURN(bool found, cursor.First());
+  while (found) {
+    if (!OpenRow(IndexTable::kNotes, cursor.key(), cursor.value()).ok()) {
+      RETURN_IF_ERROR(txn_->DeleteAt(cursor));
+    }
+    ASSIGN_OR_RETURN(found, cursor.Next());
+  }
+  return OkStatus();
 }
 
 Status LmdbWriter::Commit() {

@@ -60,6 +60,7 @@ class LmdbWriter : public IndexWriter {
   Status DoRemoveSnapshot(const SnapshotId& id);
   Status DoRemoveNotes(ByteSpan prefix);
   Status DoClear();
+  Status RemoveDamagedNotes();
 
   std::unique_ptr<lmdb::WriteTxn> txn_;  // null after Commit
   Status error_;

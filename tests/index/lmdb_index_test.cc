@@ -18,10 +18,13 @@ namespace cairn::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::Eq;
 using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Lt;
+using ::testing::Optional;
+using ::testing::SizeIs;
 
 namespace stdfs = std::filesystem;
 
@@ -177,6 +180,7 @@ class LmdbIndexDamageTest : public LmdbIndexTest {
     ASSERT_OK(writer->AddPack(pack_.info, PackState::kLive, pack_.frames, pack_.blobs));
     ASSERT_OK(writer->PutSnapshot(snapshot_));
     ASSERT_OK(writer->PutNote(AsBytes("note"), AsBytes("value")));
+    ASSERT_OK(writer->PutNote(AsBytes("sound"), AsBytes("value")));
     ASSERT_OK(writer->SetHead({1, {}}));
     ASSERT_OK(writer->Commit());
   }
@@ -264,6 +268,29 @@ TEST_F(LmdbIndexDamageTest, AWriterThatMeetsDamageDoesNotCommit) {
     EXPECT_THAT(writer->Commit(), kDamaged);
   }
   EXPECT_THAT(HeadNumber(*index), IsOkAndHolds(1));
+}
+
+TEST_F(LmdbIndexDamageTest, ClearLeavesOnlyWhatIsSound) {
+  ASSERT_NO_FATAL_FAILURE(Damage(IndexTable::kMeta, AsBytes(kHeadRow)));
+  ASSERT_NO_FATAL_FAILURE(Damage(IndexTable::kMeta, AsBytes(kNextPackRow)));
+  ASSERT_NO_FATAL_FAILURE(Damage(IndexTable::kBlobs, pack_.blobs[3].ref.id.span()));
+  ASSERT_NO_FATAL_FAILURE(Damage(IndexTable::kPackNames, pack_.info.name.span()));
+  ASSERT_NO_FATAL_FAILURE(Damage(IndexTable::kSnapshotIds, snapshot_.id.span()));
+  ASSERT_NO_FATAL_FAILURE(Damage(IndexTable::kNotes, AsBytes("note")));
+  const auto index = Open();
+  {
+    ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
+    ASSERT_OK(writer->Clear());
+    ASSERT_OK(writer->AddPack(pack_.info, PackState::kLive, pack_.frames, pack_.blobs));
+    ASSERT_OK(writer->PutSnapshot(snapshot_));
+    ASSERT_OK(writer->Commit());
+  }
+  ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
+  EXPECT_THAT(reader->Head(), IsOkAndHolds(IndexHead{}));
+  EXPECT_THAT(reader->FindBlob(pack_.blobs[3].ref), IsOkAndHolds(SizeIs(1)));
+  EXPECT_THAT(reader->FindSnapshot(snapshot_.id), IsOkAndHolds(Optional(snapshot_)));
+  EXPECT_THAT(reader->FindNote(AsBytes("note")), IsOkAndHolds(Eq(std::nullopt)));
+  EXPECT_THAT(reader->FindNote(AsBytes("sound")), IsOkAndHolds(Optional(ToBytes("value"))));
 }
 
 // Compaction
