@@ -131,6 +131,20 @@ TEST(LocalObjectStoreTest, CommittedNamesMayBeLostBeforeSyncNames) {
   EXPECT_THAT(NewLocalObjectStore(*after)->Size("packs/00/a"), StatusIs(StatusCode::kNotFound));
 }
 
+TEST(LocalObjectStoreTest, ANameThatIsPlacedWhileOthersSyncIsSyncedByTheNext) {
+  MemoryFileSystem fs;
+  const auto store = NewLocalObjectStore(fs);
+  ASSERT_OK(WriteObject(*store, "packs/00/a", "a"));
+  fs.SetHook([&](const DiskOperation& operation) {
+    return operation.kind == Kind::kRename ? store->SyncNames() : OkStatus();
+  });
+  ASSERT_OK(WriteObject(*store, "packs/00/b", "b"));
+  fs.SetHook(nullptr);
+  ASSERT_OK(store->SyncNames());
+  const auto after = fs.CrashedAt(fs.operation_count(), {.policy = CrashPolicy::kDropUnsynced});
+  EXPECT_OK(NewLocalObjectStore(*after)->Size("packs/00/b").status());
+}
+
 TEST(LocalObjectStoreTest, SyncNamesSyncsEachFolderOnceAndOnlyIfSomethingIsNew) {
   MemoryFileSystem fs;
   const auto store = NewLocalObjectStore(fs);
