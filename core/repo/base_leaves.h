@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The leaves of a directory in the base snapshot, one at a time: what a span of the walk is compared
-// with. Memory: the inner items of the directory, and one leaf. Thread-compatible.
+// The leaves of a directory in the base snapshot, one at a time: what a span of the walk is
+// compared with. Memory: the inner items of the directory, and one leaf. Thread-compatible.
 #pragma once
 
 #include <optional>

@@ -61,8 +61,8 @@ class BlobWriter : public BlobSink {
   Status Flush();
   // Places the record with the packs that are not named yet, and `snapshots`. Flush must have been
   // called. ABORTED is a conflict (commit.h).
-  StatusOr<JournalHead> Commit(std::vector<SnapshotEntry> snapshots,
-                               std::optional<SnapshotId> base, std::optional<BlobRef> root);
+  StatusOr<JournalHead> Commit(std::vector<SnapshotEntry> snapshots, std::optional<SnapshotId> base,
+                               std::optional<BlobRef> root);
 
   // The first error of the repository's, if there was one; every later call returns it as well.
   Status Failure();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looking into snapshots: list, read, find, history, difference. Memory does not grow with the tree.
+// Looking into snapshots: list, read, find, history, difference. Memory does not grow with the
+// tree.
 #pragma once
 
 #include <cstdint>
@@ -41,9 +42,10 @@ Status ReadFileContent(Repository& repository, const Entry& entry, const StopFla
 
 // Entries whose path or name matches, in each of `snapshots`; a subtree that several of them share
 // is walked once.
-Status FindEntries(Repository& repository, const std::vector<SnapshotView>& snapshots,
-                   const PatternList& patterns, const StopFlag* stop,
-                   const std::function<StatusOr<bool>(const SnapshotView&, const LocatedEntry&)>& visit);
+Status FindEntries(
+    Repository& repository, const std::vector<SnapshotView>& snapshots, const PatternList& patterns,
+    const StopFlag* stop,
+    const std::function<StatusOr<bool>(const SnapshotView&, const LocatedEntry&)>& visit);
 
 // The distinct versions of one path, oldest first, with the snapshots that bear each. A time at
 // which it was not there is a version without an entry.
@@ -56,9 +58,9 @@ StatusOr<std::vector<PathVersion>> PathHistory(Repository& repository,
                                                const std::string& path);
 
 // Differences between two snapshots, or between two paths in them.
-Status DiffSnapshots(Repository& repository, const SnapshotView& before,
-                     const std::string& before_path, const SnapshotView& after,
-                     const std::string& after_path, const StopFlag* stop,
-                     const std::function<StatusOr<bool>(const std::string& path, const DiffItem&)>& visit);
+Status DiffSnapshots(
+    Repository& repository, const SnapshotView& before, const std::string& before_path,
+    const SnapshotView& after, const std::string& after_path, const StopFlag* stop,
+    const std::function<StatusOr<bool>(const std::string& path, const DiffItem&)>& visit);
 
 }  // namespace cairn

@@ -101,8 +101,8 @@ StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory
   return std::optional<CacheRow>(std::move(row));
 }
 
-// A change as the sorter holds it: key, 0 for a removal or 1, value. So a removal comes before a row
-// that is put under the same key, which then stays.
+// A change as the sorter holds it: key, 0 for a removal or 1, value. So a removal comes before a
+// row that is put under the same key, which then stays.
 Status ChangeCache::AddChange(const std::string& directory, const BlobId& leaf, bool remove,
                               ByteSpan value) {
   Bytes record = RowKey(directory, leaf);

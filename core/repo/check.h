@@ -27,8 +27,8 @@ struct CheckProgress {
 // Which packs are read whole.
 struct ReadSubset {
   enum class Kind { kNone, kAll, kShare, kPart } kind = Kind::kNone;
-  double share = 0;    // kShare: of the packs, chosen at random, at least one
-  uint64_t part = 0;   // kPart: the n-th of m parts (1-based), by name: m runs read everything
+  double share = 0;   // kShare: of the packs, chosen at random, at least one
+  uint64_t part = 0;  // kPart: the n-th of m parts (1-based), by name: m runs read everything
   uint64_t parts = 1;
 };
 
@@ -42,8 +42,8 @@ struct CheckOptions {
 };
 
 struct Damage {
-  std::string object;  // "pack 3f07... frame 12", "journal/000...", "chunk 83ab..."
-  std::string what;    // "its bytes do not have its checksum"
+  std::string object;     // "pack 3f07... frame 12", "journal/000...", "chunk 83ab..."
+  std::string what;       // "its bytes do not have its checksum"
   bool harmless = false;  // a second copy holds everything: nothing is lost
 };
 
@@ -61,8 +61,8 @@ struct CheckResult {
   std::vector<SnapshotId> affected_snapshots;
   uint64_t snapshots = 0;
   uint64_t packs = 0;
-  uint64_t nodes = 0;   // distinct ones, decoded
-  uint64_t blobs = 0;   // distinct ones, reachable
+  uint64_t nodes = 0;  // distinct ones, decoded
+  uint64_t blobs = 0;  // distinct ones, reachable
   uint64_t bytes_read = 0;
   uint64_t unused_packs = 0;  // named, and nothing in them is reachable: prune takes them
   bool clean() const { return damages.empty(); }

@@ -53,10 +53,9 @@ StatusOr<JournalHead> IndexSync::Run() {
     }
     ASSIGN_OR_RETURN(const JournalState state, journal_.ReadState());
     const auto& hashes = state.short_hashes();
-    const bool same_past =
-        head.number <= hashes.size() &&
-        std::equal(hashes[head.number - 1].begin(), hashes[head.number - 1].end(),
-                   head.hash.bytes.begin());
+    const bool same_past = head.number <= hashes.size() &&
+                           std::equal(hashes[head.number - 1].begin(),
+                                      hashes[head.number - 1].end(), head.hash.bytes.begin());
     if (!same_past) return Rebuild();
     RETURN_IF_ERROR(ApplyState(state));
     return state.head();
@@ -78,8 +77,7 @@ StatusOr<bool> IndexSync::StillStands(const JournalHead& head) {
   RecordHash predecessor;
   {
     ASSIGN_OR_RETURN(const auto reader, index_.Read());
-    ASSIGN_OR_RETURN(const std::optional<Bytes> note,
-                     reader->FindNote(AsBytes(kPredecessorNote)));
+    ASSIGN_OR_RETURN(const std::optional<Bytes> note, reader->FindNote(AsBytes(kPredecessorNote)));
     if (!note || note->size() != RecordHash::kBytes) return false;
     predecessor = RecordHash::From(*note);
   }
@@ -134,8 +132,8 @@ Status IndexSync::ApplyRecord(const Record& record) {
   // Another process may have applied it meanwhile.
   if (head != IndexHead{record.number - 1, record.predecessor}) return OkStatus();
   for (size_t i = 0; i < entries.packs.size(); ++i) {
-    RETURN_IF_ERROR(writer->AddPack(entries.packs[i], PackState::kLive, footers[i].frames,
-                                    footers[i].blobs));
+    RETURN_IF_ERROR(
+        writer->AddPack(entries.packs[i], PackState::kLive, footers[i].frames, footers[i].blobs));
   }
   for (const PackName& name : entries.rescue) {
     RETURN_IF_ERROR(writer->SetPackState(name, PackState::kLive));
@@ -145,8 +143,8 @@ Status IndexSync::ApplyRecord(const Record& record) {
   }
   if (!entries.purge.empty()) RETURN_IF_ERROR(writer->RemovePacks(entries.purge));
   for (const SnapshotEntry& snapshot : entries.snapshots) {
-    RETURN_IF_ERROR(writer->PutSnapshot(
-        {snapshot.id, record.number, false, std::nullopt, snapshot.object}));
+    RETURN_IF_ERROR(
+        writer->PutSnapshot({snapshot.id, record.number, false, std::nullopt, snapshot.object}));
   }
   for (const auto& [id, snapshot] : changed) RETURN_IF_ERROR(writer->PutSnapshot(snapshot));
   for (const SnapshotId& id : entries.forget) RETURN_IF_ERROR(writer->RemoveSnapshot(id));

@@ -35,6 +35,8 @@ size_t EndOfFirstPath(ByteSpan record) { return AsText(record).find(std::string_
 LinkGroups::LinkGroups() : by_inode_({.memory_bytes = kSortMemoryBytes}) {}
 
 Status LinkGroups::Add(uint64_t device, uint64_t inode, std::string_view path) {
+  // Such a path is a file of its own then, with the same content.
+  if (path.size() > kMaxLinkPathBytes) return OkStatus();
   Bytes record;
   record.reserve(kInodeKeyBytes + path.size());
   PutBigEndian(record, device);
@@ -53,8 +55,8 @@ Status LinkGroups::SortGroups(ExternalSorter& by_first_path) {
   for (;;) {
     ASSIGN_OR_RETURN(const bool more, by_inode_.Next(&record));
     if (!more) return OkStatus();
-    const bool same_inode = !first.empty() && std::equal(first.begin(), first.begin() + kInodeKeyBytes,
-                                                         record.begin());
+    const bool same_inode =
+        !first.empty() && std::equal(first.begin(), first.begin() + kInodeKeyBytes, record.begin());
     if (!same_inode) {
       first = record;
       group_written = false;
@@ -85,7 +87,8 @@ StatusOr<std::optional<BlobId>> LinkGroups::Finish(BlobSink& sink) {
     const size_t end = EndOfFirstPath(record);
     const ByteSpan first = ByteSpan(record).first(end);
     const ByteSpan path = ByteSpan(record).subspan(end + 2);
-    RETURN_IF_ERROR(builder.Add({.first = std::ranges::equal(first, path), .path = PathOfKey(path)}));
+    RETURN_IF_ERROR(
+        builder.Add({.first = std::ranges::equal(first, path), .path = PathOfKey(path)}));
   }
 }
 

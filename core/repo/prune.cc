@@ -133,8 +133,9 @@ Status PruneRun::Reclaim() {
   Phase("marking");
   RETURN_IF_ERROR(MarkAndPlan());
   if (options_.dry_run) return OkStatus();
-  PackRewriter rewriter(repository_, session_->id(), *reachable_,
-                        {.threads = threads_, .stop = options_.stop});
+  PackRewriter rewriter(
+      repository_, session_->id(), *reachable_,
+      {.threads = threads_, .stop = options_.stop, .batch_bytes = options_.portion_bytes});
   std::vector<PackUse> drop = std::move(plan_.drop);
   size_t next = 0;
   bool full = false;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/base/status.h"
 #include "core/base/stop.h"
 #include "core/repo/repository.h"
@@ -22,7 +23,10 @@ struct PruneOptions {
   double max_unused_share = 0.05;
   std::optional<uint64_t> max_unused_bytes;
   std::optional<uint64_t> max_repack_bytes;  // rewrites packs of no more than so many bytes
-  bool now = false;                          // purges without waiting for running sessions
+  // Rewriting goes in portions of so many stored bytes: the old packs of one are condemned, and
+  // purged if nobody needs them, before the next is begun.
+  uint64_t portion_bytes = 1 * kGiB;
+  bool now = false;  // purges without waiting for running sessions
   bool dry_run = false;
   int threads = 0;
   const StopFlag* stop = nullptr;

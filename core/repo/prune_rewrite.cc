@@ -70,6 +70,7 @@ class BatchRewriter {
 
   mutable Mutex mutex_;
   size_t next_ ABSL_GUARDED_BY(mutex_);
+  uint64_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<const PackUse*> copied_ ABSL_GUARDED_BY(mutex_);
   Status failure_ ABSL_GUARDED_BY(mutex_);
 };
@@ -106,7 +107,8 @@ void BatchRewriter::Fail(Status status) {
 const PackUse* BatchRewriter::TakePack() {
   MutexLock lock(mutex_);
   if (!failure_.ok() || next_ == packs_.size()) return nullptr;
-  if (assembler_.stored_bytes() >= options_.batch_bytes) return nullptr;
+  if (taken_bytes_ >= options_.batch_bytes) return nullptr;
+  taken_bytes_ += packs_[next_].live_bytes;
   return &packs_[next_++];
 }
 

@@ -55,8 +55,8 @@ class PackRewriter {
   struct Options {
     int threads = 1;
     const StopFlag* stop = nullptr;
-    // A batch ends after so many stored bytes were written.
-    uint64_t batch_bytes = 1 * kGiB;
+    // A batch ends when so many stored bytes are live in its packs.
+    uint64_t batch_bytes = 0;
   };
 
   // All must outlive it; nothing may be marked while a batch is made.

@@ -60,8 +60,7 @@ StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
                                                        const RepositoryOptions& options) {
   std::unique_ptr<Repository> repository(new Repository(fs, options));
   ASSIGN_OR_RETURN(repository->config_, ReadConfig(*repository->store_));
-  repository->journal_ =
-      std::make_unique<Journal>(*repository->store_, repository->config_.id);
+  repository->journal_ = std::make_unique<Journal>(*repository->store_, repository->config_.id);
   RETURN_IF_ERROR(repository->OpenIndex());
   RETURN_IF_ERROR(repository->Refresh().status());
   return repository;
@@ -99,8 +98,7 @@ void Repository::UseMemoryIndex(const Status& why) {
 
 StatusOr<JournalHead> Repository::Refresh(const KnownFooters* footers) {
   MutexLock lock(refresh_mutex_);
-  StatusOr<JournalHead> head =
-      IndexSync(*index_, *journal_, *store_, config_.id, footers).Run();
+  StatusOr<JournalHead> head = IndexSync(*index_, *journal_, *store_, config_.id, footers).Run();
   if (head.ok()) return head;
   if (head.status().code() == StatusCode::kDataLoss && !index_in_memory_) {
     // A damaged index row; if it is the repository that is damaged, this fails in the same way.
@@ -140,11 +138,10 @@ StatusOr<std::vector<BlobLocation>> Repository::Locate(const BlobRef& ref) {
   ASSIGN_OR_RETURN(const PlaceList places, reader->FindBlob(ref));
   for (const Place& place : places) {
     ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader->FindPack(place.pack));
-    ASSIGN_OR_RETURN(std::optional<FrameInfo> frame,
-                     reader->FindFrame(place.pack, place.frame));
+    ASSIGN_OR_RETURN(std::optional<FrameInfo> frame, reader->FindFrame(place.pack, place.frame));
     if (!pack || !frame) return DataLoss("index: a place without its pack or frame");
-    locations.push_back({pack->info.name, pack->state, *std::move(frame), place.frame,
-                         place.offset, place.bytes});
+    locations.push_back(
+        {pack->info.name, pack->state, *std::move(frame), place.frame, place.offset, place.bytes});
   }
   std::stable_sort(locations.begin(), locations.end(),
                    [](const BlobLocation& a, const BlobLocation& b) { return a.state < b.state; });

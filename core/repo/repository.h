@@ -80,8 +80,8 @@ class Repository : public BlobSource {
   // Folds the journal if it has grown enough. For whoever has just committed.
   Status FoldJournalIfDue();
 
-  // As BlobSource says. A pack that has gone makes it refresh the index and look again, three times;
-  // of several places any that is whole will do.
+  // As BlobSource says. A pack that has gone makes it refresh the index and look again, three
+  // times; of several places any that is whole will do.
   StatusOr<Bytes> ReadBlob(const BlobRef& ref) override;
   // Every place of a blob, live packs first; empty if there is none.
   StatusOr<std::vector<BlobLocation>> Locate(const BlobRef& ref);

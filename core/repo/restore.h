@@ -1,5 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Putting a snapshot, or a part of it, back into the live file system.
+//
+// What stands in the way. A file, link or device is replaced by one rename, as the policy allows. A
+// directory gives way to something else only if it is empty, or with `delete_extra` if nothing in it
+// is spared; otherwise that is an error, and it stays. Anything else gives way to a directory, a
+// symlink too, which is never followed; not so where the snapshot knows the directory by name only
+// (on the way to a source).
+//
+// Directories that are there already get the snapshot's attributes, except under kNever and, if
+// they are not older, under kIfNewer. The target itself gets those of `path` only if it was made or
+// empty, or with `delete_extra`. Directories above what is included are made where something needs
+// them, and are else left alone.
+//
+// `delete_extra` removes only in directories that are restored themselves. Spared is what the
+// snapshot's own rules leave out (also what was made since), what it noted as unreadable or
+// skipped, other mounts, what `include` and `exclude` do not take, and everything in a directory
+// whose list of entries is damaged or unread. The repository itself is never touched.
+//
+// A file whose content is missing or damaged is not put in place: what was there stays. Hard links
+// are made again; a name whose file was kept as it was gets a file of its own.
 #pragma once
 
 #include <atomic>
@@ -64,7 +83,7 @@ struct RestoreResult {
   // Attributes that this user may not set: said, and no error.
   uint64_t owners_not_set = 0;
   uint64_t xattrs_not_set = 0;
-  uint64_t specials_not_made = 0;  // devices
+  uint64_t specials_not_made = 0;   // devices
   uint64_t unread_in_snapshot = 0;  // entries whose content the snapshot could not read
 };
 

@@ -15,7 +15,7 @@ std::string RestoreWalk::SnapshotPath(const std::string& path) const {
 }
 
 Status RestoreWalk::Run() {
-  RETURN_IF_ERROR(PrepareTop());
+  PrepareTop();
   if (IsAnyDirectory(start_.top.type) && !context_.options.dry_run) RETURN_IF_ERROR(LoadLinks());
   WalkCallbacks callbacks;
   callbacks.enter = [this](const std::string& path, const Entry& entry) {
@@ -31,7 +31,7 @@ Status RestoreWalk::Run() {
 }
 
 // The directories that are there before the walk begins, or lead to its top.
-Status RestoreWalk::PrepareTop() {
+void RestoreWalk::PrepareTop() {
   const auto add = [this](const std::string& name, const std::string& path) {
     Level& level = levels_.emplace_back();
     level.pick = Pick::kPassage;
@@ -45,7 +45,6 @@ Status RestoreWalk::PrepareTop() {
   for (const RestoreStart::Step& step : start_.steps) add(step.name, step.path);
   levels_.back().pick = context_.filter.Above(start_.path);
   top_level_ = levels_.size();
-  return OkStatus();
 }
 
 Status RestoreWalk::LoadLinks() {
@@ -105,6 +104,7 @@ StatusOr<WalkStep> RestoreWalk::EnterDirectory(const std::string& path, const En
   if (pick == Pick::kSkip) level.state = Level::State::kClosed;
   levels_.push_back(std::move(level));
   if (pick == Pick::kSkip) return WalkStep::kSkipChildren;
+  if (entry.unread && pick == Pick::kTake) context_.report.Unread(path);
 
   Level& here = levels_.back();
   if (is_target) {

@@ -82,7 +82,7 @@ class RestoreWalk {
   static constexpr size_t kMaxWaiting = 2048;
   static constexpr size_t kMaxWaitingBytes = 8 * kMiB;
 
-  Status PrepareTop();
+  void PrepareTop();
   Status LoadLinks();
   StatusOr<WalkStep> Enter(const std::string& path, const Entry& entry);
   Status Leave();

@@ -82,8 +82,8 @@ StatusOr<BlobId> BuildRoot(BlobSink& sink, const std::string& top_path,
   } else {
     PartialDirectories directories(sink);
     for (SourceEntry& source : sources) {
-      RETURN_IF_ERROR(directories.Add(SplitParts(PathBelow(top_path, source.path)),
-                                      std::move(source.entry)));
+      RETURN_IF_ERROR(
+          directories.Add(SplitParts(PathBelow(top_path, source.path)), std::move(source.entry)));
     }
     ASSIGN_OR_RETURN(root.top, directories.Finish());
   }

@@ -33,15 +33,14 @@ int ThreadCount(int asked) {
 
 // Ascending, without those below another one.
 std::vector<std::string> DistinctSources(std::vector<std::string> paths) {
-  std::sort(paths.begin(), paths.end(), [](const std::string& a, const std::string& b) {
-    return ComparePaths(a, b) < 0;
-  });
+  std::sort(paths.begin(), paths.end(),
+            [](const std::string& a, const std::string& b) { return ComparePaths(a, b) < 0; });
   std::vector<std::string> distinct;
   for (std::string& path : paths) {
     if (!distinct.empty()) {
       const std::string& last = distinct.back();
-      const bool below = path == last || last == "/" ||
-                         (path.starts_with(last) && path[last.size()] == '/');
+      const bool below =
+          path == last || last == "/" || (path.starts_with(last) && path[last.size()] == '/');
       if (below) continue;
     }
     distinct.push_back(std::move(path));
@@ -168,8 +167,7 @@ StatusOr<std::optional<Entry>> SnapshotRun::BaseEntry(const std::string& path) {
   if (!base_) return std::optional<Entry>();
   const StatusOr<Root> root = ReadRoot(repository_, base_->object.root);
   if (!root.ok()) return std::optional<Entry>();
-  StatusOr<Entry> entry =
-      FindPath(repository_, *root, PathBelow(TopPath(base_->object), path));
+  StatusOr<Entry> entry = FindPath(repository_, *root, PathBelow(TopPath(base_->object), path));
   // A base that is damaged, or lacks this source, is no base for it.
   if (!entry.ok() || entry->type == EntryType::kPartialDirectory) return std::optional<Entry>();
   entry->name.clear();
@@ -218,8 +216,7 @@ StatusOr<SnapshotResult> SnapshotRun::OfPaths() {
   std::vector<PathNote> errors = walk.TakeProblems();
   errors.insert(errors.begin(), missing_.begin(), missing_.end());
   ASSIGN_OR_RETURN(const std::optional<BlobId> links, walk.links().Finish(*writer_));
-  ASSIGN_OR_RETURN(const BlobId root,
-                   BuildRoot(*writer_, Top(), *std::move(sources), links));
+  ASSIGN_OR_RETURN(const BlobId root, BuildRoot(*writer_, Top(), *std::move(sources), links));
   return Finish(root, walk.took_over(), walk.problems() + missing_.size(), errors,
                 walk.TakeSkipped());
 }
@@ -251,8 +248,8 @@ StatusOr<SnapshotResult> SnapshotRun::OfStream(int descriptor,
   ++progress_.files;
   ++(same ? progress_.files_unchanged : base ? progress_.files_changed : progress_.files_new);
   if (same && options_.skip_if_unchanged) entry = *base;
-  ASSIGN_OR_RETURN(const BlobId root, BuildRoot(*writer_, paths_.front(),
-                                                {{paths_.front(), std::move(entry)}}, {}));
+  ASSIGN_OR_RETURN(const BlobId root,
+                   BuildRoot(*writer_, paths_.front(), {{paths_.front(), std::move(entry)}}, {}));
   return Finish(root, /*took_over=*/false, 0, {}, {});
 }
 
@@ -328,8 +325,7 @@ StatusOr<SnapshotResult> SnapshotRun::Finish(BlobId root, bool took_over, uint64
       writer_->Commit({std::move(entry)}, claimed_base, BlobRef{BlobKind::kRoot, root}).status());
   // Acknowledged from here on: what the cache remembers is a matter of speed only.
   if (Status status = cache_->Write(*result.id, root); !status.ok() && repository_.options().warn) {
-    repository_.options().warn("the change cache was not written: " +
-                               std::string(Message(status)));
+    repository_.options().warn("the change cache was not written: " + std::string(Message(status)));
   }
   (void)repository_.FoldJournalIfDue();
   return result;

@@ -56,9 +56,9 @@ enum class FileVerdict { kNew, kChanged, kUnchanged };
 struct SnapshotOptions {
   SnapshotLabels labels;
   SourceRules rules;
-  int threads = 0;           // 0: one for each processor, at most 8
+  int threads = 0;                       // 0: one for each processor, at most 8
   std::optional<int> compression_level;  // else the repository's
-  bool rescan = false;       // trusts no metadata: reads every file
+  bool rescan = false;                   // trusts no metadata: reads every file
   bool dry_run = false;
   bool skip_if_unchanged = false;
   const StopFlag* stop = nullptr;

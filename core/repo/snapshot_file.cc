@@ -172,18 +172,17 @@ Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
 
 Status EntryReader::ReadStream(int descriptor, Entry& entry) {
   ListBuilder list(writer_);
-  ASSIGN_OR_RETURN(
-      const FileScanner::Result result,
-      scanner_.ScanStream(descriptor, [&](const Piece& piece) -> Status {
-        ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
-        if (!piece.zero) {
-          ASSIGN_OR_RETURN(item.id, lane_.AddChunk(piece.data));
-          RETURN_IF_ERROR(lane_.FlushBeside());
-        }
-        progress_.bytes_read += piece.bytes;
-        progress_.bytes += piece.bytes;
-        return list.Add(item);
-      }));
+  ASSIGN_OR_RETURN(const FileScanner::Result result,
+                   scanner_.ScanStream(descriptor, [&](const Piece& piece) -> Status {
+                     ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
+                     if (!piece.zero) {
+                       ASSIGN_OR_RETURN(item.id, lane_.AddChunk(piece.data));
+                       RETURN_IF_ERROR(lane_.FlushBeside());
+                     }
+                     progress_.bytes_read += piece.bytes;
+                     progress_.bytes += piece.bytes;
+                     return list.Add(item);
+                   }));
   entry.size = result.bytes;
   ASSIGN_OR_RETURN(entry.content, list.Finish());
   return OkStatus();

@@ -83,6 +83,7 @@ struct SnapshotWalk::Directory {
   std::vector<NamedChild> same_leaves;
   bool all_same = true;
   std::unique_ptr<TreeBuilder> builder;
+  bool taking_over = false;                                     // the builder is given a whole leaf
   std::vector<std::pair<std::string, Witness>> open_witnesses;  // of entries in no closed leaf yet
   std::vector<BlobId> replaced_leaves;
   std::vector<std::pair<BlobId, CacheRow>> new_rows;
@@ -245,9 +246,9 @@ Status SnapshotWalk::OpenDirectory(Directory& directory, int worker) {
         slot.dropped = true;
       } else {
         ASSIGN_OR_RETURN(const SourceDirectory::Pin parent, directory.parent->handle->Open());
-        ASSIGN_OR_RETURN(const ReadEntry own,
-                         Reader(worker).ReadDirectory(parent.descriptor(), directory.name.c_str(),
-                                                      slot.status));
+        ASSIGN_OR_RETURN(
+            const ReadEntry own,
+            Reader(worker).ReadDirectory(parent.descriptor(), directory.name.c_str(), slot.status));
         directory.entry = own.entry;
       }
       directory.unread = true;
@@ -314,8 +315,9 @@ StatusOr<bool> SnapshotWalk::IsLeftOut(const Directory& directory, int descripto
     if (tag.ok() && tag->type == EntryType::kFile) {
       Bytes start(kCacheTag.size());
       const StatusOr<Descriptor> file = OpenFileAt(descriptor, "CACHEDIR.TAG");
-      if (file.ok() && ::pread(file->get(), start.data(), start.size(), 0) ==
-                           static_cast<ssize_t>(start.size()) &&
+      if (file.ok() &&
+          ::pread(file->get(), start.data(), start.size(), 0) ==
+              static_cast<ssize_t>(start.size()) &&
           AsText(start) == kCacheTag) {
         return leave_out("a cache, by its CACHEDIR.TAG");
       }
@@ -360,17 +362,20 @@ StatusOr<bool> SnapshotWalk::StartSpan(const DirectoryRef& directory, int worker
   Directory& d = *directory;
   while (d.names && (d.next_name || (d.leaves && !d.leaves->AtEnd()))) {
     RETURN_IF_ERROR(GatherNames(d));
-    StatusOr<SourceDirectory::Pin> pin = d.handle->Open();
-    if (!pin.ok()) {
-      AddProblem(d.path, std::string(Message(pin.status())));
-      d.unread = true;
-      d.names.reset();
-      return false;
+    {
+      // Let go before the count is: whoever brings it to zero may close the directory.
+      const StatusOr<SourceDirectory::Pin> pin = d.handle->Open();
+      if (!pin.ok()) {
+        AddProblem(d.path, std::string(Message(pin.status())));
+        d.unread = true;
+        d.names.reset();
+        return false;
+      }
+      RETURN_IF_ERROR(StatNames(d, pin->descriptor()));
+      RETURN_IF_ERROR(MatchBase(d));
+      d.pending = 1;
+      RETURN_IF_ERROR(Dispatch(directory, pin->descriptor(), worker));
     }
-    RETURN_IF_ERROR(StatNames(d, pin->descriptor()));
-    RETURN_IF_ERROR(MatchBase(d));
-    d.pending = 1;
-    RETURN_IF_ERROR(Dispatch(directory, pin->descriptor(), worker));
     if (d.pending.fetch_sub(1) != 1) return true;
     RETURN_IF_ERROR(FinishSpan(d));
   }
@@ -467,8 +472,8 @@ Status SnapshotWalk::MatchBase(Directory& d) {
   for (Slot& slot : d.slots) {
     if (!slot.from_base && IsRacy(slot.status, d.before_stat, d.traits)) slot.witness = 0;
     if (slot.status.links > 1 && slot.status.type != EntryType::kDirectory) {
-      RETURN_IF_ERROR(links_.Add(slot.status.device, slot.status.inode,
-                                 JoinLinkPath(d.link_path, slot.name)));
+      RETURN_IF_ERROR(
+          links_.Add(slot.status.device, slot.status.inode, JoinLinkPath(d.link_path, slot.name)));
     }
   }
   return OkStatus();
@@ -527,17 +532,20 @@ Status SnapshotWalk::Dispatch(const DirectoryRef& directory, int descriptor, int
 
 void SnapshotWalk::ReadFiles(const DirectoryRef& directory, const std::vector<size_t>& slots,
                              int worker) {
-  StatusOr<SourceDirectory::Pin> pin = directory->handle->Open();
-  for (const size_t slot : slots) {
-    if (Stopping()) return;
-    if (!pin.ok()) {
-      AddProblem(Join(directory->path, directory->slots[slot].name),
-                 std::string(Message(pin.status())));
-      directory->slots[slot].dropped = true;
-      continue;
-    }
-    if (Status status = ReadSlot(directory, slot, pin->descriptor(), worker); !status.ok()) {
-      return Fail(std::move(status));
+  {
+    // Let go before the count is, as in StartSpan.
+    const StatusOr<SourceDirectory::Pin> pin = directory->handle->Open();
+    for (const size_t slot : slots) {
+      if (Stopping()) return;
+      if (!pin.ok()) {
+        AddProblem(Join(directory->path, directory->slots[slot].name),
+                   std::string(Message(pin.status())));
+        directory->slots[slot].dropped = true;
+        continue;
+      }
+      if (Status status = ReadSlot(directory, slot, pin->descriptor(), worker); !status.ok()) {
+        return Fail(std::move(status));
+      }
     }
   }
   if (directory->pending.fetch_sub(1) != 1) return;
@@ -552,15 +560,17 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, size_t index, int d
   const bool shared = slot.status.links > 1;
   if (shared) {
     ++d.pending;
-    const bool first = inodes_.ClaimOrWait(slot.status, [this, directory, index](const ReadEntry& read) {
-      FillSlot(*directory, index, read);
-      if (directory->pending.fetch_sub(1) != 1) return;
-      // Not here: this may be deep in another directory's work.
-      context_.pool.Submit([this, directory](int runner) {
-        if (Status status = FinishSpan(*directory); !status.ok()) return Fail(std::move(status));
-        Advance(directory, runner);
-      });
-    });
+    const bool first =
+        inodes_.ClaimOrWait(slot.status, [this, directory, index](const ReadEntry& read) {
+          FillSlot(*directory, index, read);
+          if (directory->pending.fetch_sub(1) != 1) return;
+          // Not here: this may be deep in another directory's work.
+          context_.pool.Submit([this, directory](int runner) {
+            if (Status status = FinishSpan(*directory); !status.ok())
+              return Fail(std::move(status));
+            Advance(directory, runner);
+          });
+        });
     if (!first) return OkStatus();
     --d.pending;
   }
@@ -622,23 +632,22 @@ void SnapshotWalk::CountRead(const Directory& d, const Slot& slot, const Entry* 
 
 // All of the span's entries are there.
 Status SnapshotWalk::FinishSpan(Directory& d) {
-  if (d.leaf && d.all_same && d.same_names_and_witnesses) {
-    const bool same = std::all_of(d.slots.begin(), d.slots.end(), [](const Slot& slot) {
-      return !slot.dropped && slot.entry == *slot.base;
-    });
-    if (same) {
-      d.same_leaves.push_back({d.leaf->entries.empty() ? "" : d.leaf->entries.back().name,
-                               d.leaf->entries.size(), d.leaf_id});
-      return OkStatus();
-    }
-  }
-  return AddSlots(d);
+  const bool same = d.leaf && d.same_names_and_witnesses &&
+                    std::all_of(d.slots.begin(), d.slots.end(), [](const Slot& slot) {
+                      return !slot.dropped && slot.entry == *slot.base;
+                    });
+  if (!same) return AddSlots(d);
+  d.same_leaves.push_back({d.leaf->entries.empty() ? "" : d.leaf->entries.back().name,
+                           d.leaf->entries.size(), d.leaf_id});
+  // While nothing has changed before it, the whole directory may turn out to be the base's.
+  return d.all_same ? OkStatus() : FlushSameLeaves(d);
 }
 
 Status SnapshotWalk::FlushSameLeaves(Directory& d) {
   if (d.builder == nullptr) {
     d.builder = std::make_unique<TreeBuilder>(context_.writer);
     d.builder->OnLeaf([&d](const NamedChild& leaf) {
+      if (d.taking_over) return;  // its row stands already
       CacheRow row;
       DirectoryHasher hasher;
       for (size_t i = 0; i < leaf.count && i < d.open_witnesses.size(); ++i) {
@@ -646,18 +655,20 @@ Status SnapshotWalk::FlushSameLeaves(Directory& d) {
         row.witnesses.push_back(d.open_witnesses[i].second);
       }
       row.hash = hasher.Finish();
-      d.open_witnesses.erase(d.open_witnesses.begin(),
-                             d.open_witnesses.begin() + static_cast<ptrdiff_t>(row.witnesses.size()));
+      d.open_witnesses.erase(
+          d.open_witnesses.begin(),
+          d.open_witnesses.begin() + static_cast<ptrdiff_t>(row.witnesses.size()));
       d.new_rows.emplace_back(leaf.id, std::move(row));
     });
   }
   for (const NamedChild& same : std::exchange(d.same_leaves, {})) {
-    if (d.builder->TryAddNode(same)) continue;
-    ASSIGN_OR_RETURN(const Bytes bytes,
-                     context_.repository.ReadBlob({BlobKind::kTree, same.id}));
+    d.taking_over = true;
+    const bool taken = d.builder->TryAddNode(same);
+    d.taking_over = false;
+    if (taken) continue;
+    ASSIGN_OR_RETURN(const Bytes bytes, context_.repository.ReadBlob({BlobKind::kTree, same.id}));
     ASSIGN_OR_RETURN(const TreeNode node, DecodeTreeNode(bytes));
-    ASSIGN_OR_RETURN(const std::optional<CacheRow> row,
-                     FindRow(d, same.id, node.entries.size()));
+    ASSIGN_OR_RETURN(const std::optional<CacheRow> row, FindRow(d, same.id, node.entries.size()));
     for (size_t i = 0; i < node.entries.size(); ++i) {
       d.open_witnesses.emplace_back(node.entries[i].name, row ? row->witnesses[i] : 0);
       RETURN_IF_ERROR(d.builder->Add(node.entries[i]));
@@ -681,8 +692,7 @@ Status SnapshotWalk::ForgetRemoved(const Directory& d) {
     WalkCallbacks callbacks;
     callbacks.enter = [&](const std::string& below, const Entry& gone) -> StatusOr<WalkStep> {
       if (gone.type != EntryType::kDirectory) return WalkStep::kContinue;
-      ASSIGN_OR_RETURN(const BaseLeaves leaves,
-                       BaseLeaves::Open(context_.repository, gone.node));
+      ASSIGN_OR_RETURN(const BaseLeaves leaves, BaseLeaves::Open(context_.repository, gone.node));
       const std::string top = Join(d.path, entry.name);
       for (const BlobId& leaf : leaves.ids()) {
         RETURN_IF_ERROR(context_.cache->Remove(below.empty() ? top : Join(top, below), leaf));

@@ -19,8 +19,8 @@ struct RepositoryStats {
   uint64_t held = 0;
   uint64_t logical_bytes = 0;  // of all snapshots' files, as their statistics say
   uint64_t logical_files = 0;
-  uint64_t unique_bytes = 0;   // raw bytes of distinct blobs that are stored
-  uint64_t stored_bytes = 0;   // of pack files
+  uint64_t unique_bytes = 0;  // raw bytes of distinct blobs that are stored
+  uint64_t stored_bytes = 0;  // of pack files
   uint64_t blobs = 0;
   uint64_t chunks = 0;
   uint64_t nodes = 0;
@@ -40,8 +40,8 @@ struct SnapshotStats {
   uint64_t directories = 0;
   uint64_t others = 0;
   uint64_t logical_bytes = 0;
-  uint64_t unique_bytes = 0;   // raw bytes of its distinct blobs
-  uint64_t stored_bytes = 0;   // of the frames that hold them
+  uint64_t unique_bytes = 0;  // raw bytes of its distinct blobs
+  uint64_t stored_bytes = 0;  // of the frames that hold them
   uint64_t blobs = 0;
   // Of blobs that no other snapshot reaches: what forgetting it would let prune drop at most.
   uint64_t own_bytes = 0;
