@@ -302,7 +302,7 @@ TEST_F(RestorePolicyTest, UnreadFilesAreNeitherMadeNorReplacedNorDeleted) {
     EXPECT_OK(result);
     if (result.ok()) {
       EXPECT_EQ(result->errors, 0U);
-      EXPECT_GE(result->unread_in_snapshot, 1U);
+      EXPECT_EQ(result->unread_in_snapshot, 2U);
       EXPECT_GE(result->owners_not_set, 1U);
       EXPECT_EQ(Read(place.target + "/open"), "open");
       EXPECT_EQ(Read(place.target + "/secret"), "mine");

@@ -180,7 +180,7 @@ TEST_F(RestoreTest, MoreDirectoriesAndFilesThanWaitAtATime) {
 }
 
 TEST_F(RestoreTest, LargeFileIsWrittenThroughSeveralWindows) {
-  const std::string noise = Noise(70 << 20, 7);
+  const std::string noise = Noise(40 << 20, 7);
   Write(Source("big"), noise);
   Write(Source("later"), "x");
   RestoreOptions options;
