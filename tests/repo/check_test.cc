@@ -106,6 +106,17 @@ TEST_F(CheckTest, FindsNothingInASoundRepository) {
 
 TEST_F(CheckTest, FindsNothingInAnEmptyRepository) { EXPECT_TRUE(Run().clean()); }
 
+TEST_F(CheckTest, FindsNothingInALargeDirectoryOrFile) {
+  for (int i = 0; i < 300; ++i) Write(Source("many/" + std::to_string(i)), "x");
+  Write(Source("large"), Noise(2'000'000, 9));
+  Take();
+  Write(Source("many/77"), "changed");
+  Take();
+  const CheckResult result = Run();
+  EXPECT_THAT(result.damages, IsEmpty());
+  EXPECT_GT(result.nodes, 10U);
+}
+
 TEST_F(CheckTest, FindsAChangedByteAnywhere) {
   TakeTwo();
   for (const std::string& path : Files()) {
