@@ -91,7 +91,12 @@ StatusOr<PackFooter> IndexSync::Footer(const PackInfo& info) {
   if (known_ != nullptr) {
     if (const auto it = known_->find(info.name); it != known_->end()) return it->second;
   }
-  return ReadPackFooter(store_, info, repository_);
+  StatusOr<PackFooter> footer = ReadPackFooter(store_, info, repository_);
+  // A pack that is damaged, or gone because a later record purges it, must not keep everybody from
+  // the others: nothing is found in it then, and `check` names it.
+  const StatusCode code = footer.status().code();
+  if (code == StatusCode::kNotFound || code == StatusCode::kDataLoss) return PackFooter{};
+  return footer;
 }
 
 Status IndexSync::ApplyRecord(const Record& record) {
@@ -99,10 +104,8 @@ Status IndexSync::ApplyRecord(const Record& record) {
   const RecordEntries& entries = record.entries;
   std::vector<PackFooter> footers;
   for (const PackInfo& pack : entries.packs) {
-    StatusOr<PackFooter> footer = Footer(pack);
-    // A pack that a later record purges may be gone already.
-    if (!footer.ok() && footer.status().code() != StatusCode::kNotFound) return footer.status();
-    footers.push_back(footer.ok() ? *std::move(footer) : PackFooter{});
+    ASSIGN_OR_RETURN(PackFooter footer, Footer(pack));
+    footers.push_back(std::move(footer));
   }
   std::map<SnapshotId, IndexSnapshot> changed;
   {

@@ -96,10 +96,27 @@ void Repository::UseMemoryIndex(const Status& why) {
   index_in_memory_ = true;
 }
 
+// Number of the newest record that this user's index has seen; 0 if that is not known.
+uint64_t Repository::SeenRecords() {
+  const StatusOr<std::unique_ptr<IndexReader>> reader = index_->Read();
+  if (!reader.ok()) return 0;
+  const StatusOr<IndexHead> head = (*reader)->Head();
+  return head.ok() ? head->number : 0;
+}
+
 StatusOr<JournalHead> Repository::Refresh(const KnownFooters* footers) {
   MutexLock lock(refresh_mutex_);
+  const uint64_t seen = SeenRecords();
   StatusOr<JournalHead> head = IndexSync(*index_, *journal_, *store_, config_.id, footers).Run();
-  if (head.ok()) return head;
+  if (head.ok()) {
+    if (head->number < seen && options_.warn) {
+      options_.warn("the journal ends at record " + std::to_string(head->number) + ", but record " +
+                    std::to_string(seen) +
+                    " has been seen: an older state of the repository was put in its place, or "
+                    "its newest records were removed");
+    }
+    return head;
+  }
   if (head.status().code() == StatusCode::kDataLoss && !index_in_memory_) {
     // A damaged index row; if it is the repository that is damaged, this fails in the same way.
     head = IndexSync(*index_, *journal_, *store_, config_.id, footers).Rebuild();

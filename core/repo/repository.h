@@ -99,6 +99,7 @@ class Repository : public BlobSource {
   Repository(FileSystem& fs, const RepositoryOptions& options);
   Status OpenIndex();
   void UseMemoryIndex(const Status& why);
+  uint64_t SeenRecords();
   StatusOr<Bytes> ReadBlobOnce(const BlobRef& ref);
 
   FileSystem& fs_;

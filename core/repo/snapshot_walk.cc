@@ -166,7 +166,8 @@ StatusOr<std::optional<Entry>> SnapshotWalk::Walk(const std::string& path,
   const size_t slash = path.rfind('/');
   const std::string parent_path = slash == 0 ? "/" : path.substr(0, slash);
   const std::string name = path.substr(slash + 1);
-  StatusOr<std::shared_ptr<SourceDirectory>> parent = directories_.OpenTop(parent_path);
+  // With "/.", so that a parent that is a symlink is followed, as the shell would.
+  StatusOr<std::shared_ptr<SourceDirectory>> parent = directories_.OpenTop(parent_path + "/.");
   if (!parent.ok()) {
     AddProblem(path, std::string(Message(parent.status())));
     return std::optional<Entry>();
