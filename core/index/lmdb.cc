@@ -56,11 +56,11 @@ Status ToStatus(int error, const char* operation) {
       return DataLoss(message);
     case MDB_PANIC:
     case MDB_MAP_RESIZED:
+    case MDB_BAD_RSLOT:
+    case EINVAL:  // so says a mutex in a damaged lock file
       return Unavailable(message);
     case MDB_BAD_TXN:
-    case MDB_BAD_RSLOT:
     case MDB_BAD_DBI:
-    case EINVAL:
       return Internal(message);
     default:
       return error > 0 ? ErrnoError(error, operation, "index") : Unavailable(message);

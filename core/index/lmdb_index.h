@@ -36,6 +36,8 @@ struct LmdbIndexOptions {
 //   UNAVAILABLE          I/O errors, or a process of the same number in another pid namespace has
 //                        it open: use a directory of one's own, or the index in memory
 //   RESOURCE_EXHAUSTED   no disk or address space
+//   PERMISSION_DENIED    the directory cannot be made or written to
+//   NOT_FOUND            somebody deletes the directory at this moment
 StatusOr<std::unique_ptr<Index>> OpenLmdbIndex(const LmdbIndexOptions& options);
 
 // Deletes the index, for one that is damaged. Who has it open goes on with it.
