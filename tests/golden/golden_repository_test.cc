@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Repositories of every released format stay readable: tests/golden/vN/repository, made once by
+// tests/golden/vN/make and never again.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "core/base/file_system.h"
+#include "core/repo/browse.h"
+#include "core/repo/check.h"
+#include "core/repo/repository.h"
+#include "tests/support/status_matchers.h"
+
+namespace cairn {
+namespace {
+
+class GoldenRepositoryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    StatusOr<std::unique_ptr<FileSystem>> fs =
+        OpenPosixFileSystem(CAIRN_SOURCE_DIR "/tests/golden/v1/repository", /*create=*/false);
+    ASSERT_OK(fs.status());
+    fs_ = *std::move(fs);
+    StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(*fs_, {});
+    ASSERT_OK(repository.status());
+    repository_ = *std::move(repository);
+  }
+
+  // Files by name, as their content; symlinks as "-> target".
+  std::map<std::string, std::string> Contents(const SnapshotView& snapshot) {
+    std::map<std::string, std::string> contents;
+    const std::string top = snapshot.object.paths.front();
+    const auto visit = [&](const LocatedEntry& located) -> StatusOr<bool> {
+      std::string content;
+      if (located.entry.type == EntryType::kSymlink) content = "-> " + located.entry.target;
+      if (located.entry.type == EntryType::kFile) {
+        const auto append = [&](ByteSpan bytes) {
+          content += AsText(bytes);
+          return OkStatus();
+        };
+        RETURN_IF_ERROR(ReadFileContent(*repository_, located.entry, nullptr, append));
+      }
+      contents[located.path.substr(top.size())] = content;
+      return true;
+    };
+    EXPECT_OK(ListPath(*repository_, snapshot, top, /*recursive=*/true, nullptr, visit));
+    return contents;
+  }
+
+  std::unique_ptr<FileSystem> fs_;
+  std::unique_ptr<Repository> repository_;
+};
+
+std::string Numbers() {
+  std::string text;
+  for (int i = 1; i <= 60000; ++i) text += std::to_string(i) + "\n";
+  return text;
+}
+
+TEST_F(GoldenRepositoryTest, SnapshotsOfVersionOneAreRead) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<SnapshotView> snapshots, repository_->Snapshots());
+  ASSERT_EQ(snapshots.size(), 2u);
+  EXPECT_EQ(snapshots[0].object.message, "first");
+  EXPECT_EQ(snapshots[0].object.time, (Timestamp{1767225600, 0}));
+  EXPECT_EQ(snapshots[1].info.tags, std::vector<std::string>{"two"});
+  EXPECT_EQ(snapshots[1].object.parent, snapshots[0].info.id);
+
+  std::map<std::string, std::string> expected = {
+      {"/folder", ""},
+      {"/folder/linked", "hello\n"},
+      {"/folder/symlink", "-> ../hello"},
+      {"/hello", "hello\n"},
+      {"/numbers", Numbers()},
+      {"/sparse", std::string(1 << 20, '\0') + "end"},
+  };
+  EXPECT_EQ(Contents(snapshots[0]), expected);
+  expected["/hello2"] = "hello again\n";
+  EXPECT_EQ(Contents(snapshots[1]), expected);
+}
+
+TEST_F(GoldenRepositoryTest, EveryByteOfVersionOneIsSound) {
+  CheckOptions options;
+  options.read_data.kind = ReadSubset::Kind::kAll;
+  ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, options));
+  for (const Damage& damage : result.damages) ADD_FAILURE() << damage.object << ": " << damage.what;
+  EXPECT_EQ(result.snapshots, 2u);
+}
+
+}  // namespace
+}  // namespace cairn
