@@ -181,6 +181,10 @@ Status IndexSync::ApplyState(const JournalState& state) {
   for (const auto& [name, entry] : state.packs()) {
     if (entry.state != PackState::kPurged && !present.contains(name)) missing.push_back(entry);
   }
+  // In the order in which they were named, so that of several places of a blob the oldest has the
+  // lowest number, however the index came to be.
+  std::stable_sort(missing.begin(), missing.end(),
+                   [](const PackEntry& a, const PackEntry& b) { return a.named_at < b.named_at; });
   RETURN_IF_ERROR(AddPacks(missing));
 
   ASSIGN_OR_RETURN(const RecordHash predecessor, PredecessorOf(state.head()));
