@@ -90,7 +90,9 @@ CLI::App* DiffCommand::Declare(CLI::App& app) {
       "type) or U (only owner, permissions, times or extended attributes changed), and have sizes.",
       "  cairn diff latest~1 latest\n"
       "  cairn diff @yesterday:/etc latest:/etc\n");
-  AddArgument(*command, "BEFORE", before_, "A snapshot, or SNAPSHOT:PATH")->required();
+  AddArgument(*command, "BEFORE", before_,
+              "A snapshot, or SNAPSHOT:PATH; a path that only\none of them has is meant for both")
+      ->required();
   AddArgument(*command, "AFTER", after_, "Another one")->required();
   filter_.Declare(*command);
   return command;
@@ -163,10 +165,12 @@ Json DiffCommand::JsonOfCounts(const Counts& counts) {
 
 StatusOr<ExitCode> DiffCommand::Run(Context& context) {
   ASSIGN_OR_RETURN(const SnapshotFilter filter, filter_.Filter());
-  ASSIGN_OR_RETURN(const SelectedSnapshot before,
+  ASSIGN_OR_RETURN(SelectedSnapshot before,
                    context.Select(*before_, filter, /*path_allowed=*/true));
-  ASSIGN_OR_RETURN(const SelectedSnapshot after,
-                   context.Select(*after_, filter, /*path_allowed=*/true));
+  ASSIGN_OR_RETURN(SelectedSnapshot after, context.Select(*after_, filter, /*path_allowed=*/true));
+  // A path that only one of them has is meant for both.
+  if (!before.path) before.path = after.path;
+  if (!after.path) after.path = before.path;
   ASSIGN_OR_RETURN(Repository * repository, context.OpenRepository());
   Output& output = context.output();
   std::optional<JsonList> list;

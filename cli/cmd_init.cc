@@ -11,6 +11,7 @@
 #include "cli/error.h"
 #include "cli/text.h"
 #include "core/base/random.h"
+#include "core/repo/reserve.h"
 
 namespace cairn {
 namespace {
@@ -93,8 +94,13 @@ class InitCommand : public Command {
       return FailedPrecondition(absl::StrFormat(
           "%s is not empty (it holds \"%s\"); name a new directory, or an empty one", name, entry));
     }
-    return Annotate(Repository::Create(*fs, config),
-                    absl::StrFormat("making a repository at %s", name));
+    RETURN_IF_ERROR(Annotate(Repository::Create(*fs, config),
+                             absl::StrFormat("making a repository at %s", name)));
+    // The repository is there, and works without it: prune makes up for it.
+    if (const Status status = EnsureReserve(*fs); !status.ok()) {
+      context.output().Warn(Message(status));
+    }
+    return OkStatus();
   }
 
   std::optional<std::string> compression_;

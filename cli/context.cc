@@ -21,11 +21,11 @@ StatusOr<Repository*> Context::OpenRepository() {
     if (status.code() != StatusCode::kNotFound) {
       return Annotate(status, absl::StrFormat("opening the repository %s", name_));
     }
-    return WithExitCode(
-        NotFound(absl::StrFormat("there is no repository at %s (%s)\nMake one with `cairn init -r "
-                                 "DIR`, or name another with -r or CAIRN_REPOSITORY.",
-                                 name_, Message(status))),
-        ExitCode::kNoRepository);
+    return WithExitCode(NotFound(absl::StrFormat(
+                            "there is no repository at %s\nMake one with `cairn init -r DIR`, or "
+                            "name another with -r or CAIRN_REPOSITORY.",
+                            name_)),
+                        ExitCode::kNoRepository);
   };
   StatusOr<FileSystem*> fs = OpenDirectory(/*create=*/false);
   if (!fs.ok()) return name_.empty() ? fs.status() : missing(fs.status());

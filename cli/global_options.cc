@@ -120,10 +120,11 @@ StatusOr<std::string> RepositoryDirectory(const std::optional<std::string>& opti
   if (named->empty()) return UsageError("the repository's name is empty");
   for (const std::string_view scheme : {"s3:", "sftp:"}) {
     if (std::string_view(*named).substr(0, scheme.size()) == scheme) {
-      return UsageError(absl::StrFormat(
-          "%s: repositories on %s are not available yet; name a local directory (a directory whose "
-          "name begins like that: ./%s)",
-          *named, scheme.substr(0, scheme.size() - 1), *named));
+      return UsageError(
+          absl::StrFormat("%s: repositories over %s are not available yet; name a local directory "
+                          "(./%s, if that is "
+                          "one)",
+                          *named, scheme.substr(0, scheme.size() - 1), *named));
     }
   }
   return *named;

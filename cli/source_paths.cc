@@ -20,16 +20,18 @@ namespace {
 // Of a list of paths: a list that is longer is not one that somebody meant.
 constexpr size_t kMaxListBytes = 1 * kGiB;
 
-bool IsSamePlace(const char* a, const char* b) {
+// `flags` as fstatat takes them: whether symlinks at the end of the paths are followed.
+bool IsSamePlace(const char* a, const char* b, int flags) {
   struct stat first;
   struct stat second;
-  return ::lstat(a, &first) == 0 && ::lstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+  return ::fstatat(AT_FDCWD, a, &first, flags) == 0 &&
+         ::fstatat(AT_FDCWD, b, &second, flags) == 0 && first.st_dev == second.st_dev &&
          first.st_ino == second.st_ino;
 }
 
 StatusOr<std::string> WorkingDirectory() {
   const char* pwd = std::getenv("PWD");
-  if (pwd != nullptr && *pwd == '/' && IsSamePlace(pwd, ".")) return pwd;
+  if (pwd != nullptr && *pwd == '/' && IsSamePlace(pwd, ".", 0)) return pwd;
   const std::unique_ptr<char, decltype(&std::free)> cwd(::getcwd(nullptr, 0), &std::free);
   if (cwd == nullptr) return ErrnoError(errno, "finding", "the working directory");
   return std::string(cwd.get());
@@ -87,7 +89,10 @@ StatusOr<std::string> AbsolutePath(std::string_view path) {
     absolute = absl::StrFormat("%s/%s", directory, path);
   }
   std::string clean = CleanPath(absolute);
-  if (!HasParentPart(absolute) || IsSamePlace(absolute.c_str(), clean.c_str())) return clean;
+  if (!HasParentPart(absolute) ||
+      IsSamePlace(absolute.c_str(), clean.c_str(), AT_SYMLINK_NOFOLLOW)) {
+    return clean;
+  }
   // ".." led out of a symlink, and not to where its text says.
   const std::string real = RealPath(absolute);
   return real.empty() ? clean : real;

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Caring for the repository: prune, check, stats, index; and signals."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+
+from harness import (BINARY, FAILED, INTERRUPTED, NOT_LOCKED, NO_REPOSITORY, USAGE, CairnTest, main)
+
+
+class PruneTest(CairnTest):
+    def setUp(self):
+        super().setUp()
+        self.write("file", os.urandom(2000000))
+        self.cairn("snapshot", self.source)
+        self.kept = os.urandom(300000)
+        self.write("file", self.kept)
+        self.cairn("snapshot", self.source)
+        self.cairn("forget", "latest~1")
+
+    def stored(self):
+        return sum(os.path.getsize(os.path.join(folder, name))
+                   for folder, _, names in os.walk(self.repo / "packs") for name in names)
+
+    def test_frees_what_no_snapshot_needs(self):
+        before = self.stored()
+        done = self.summary("prune")
+        self.assertEqual(done["bytes"]["total"], before)
+        self.assertGreater(done["bytes"]["freed"], 1900000)
+        self.assertEqual(done["bytes"]["remaining"], self.stored())
+        self.assertLess(self.stored(), before - 1900000)
+        self.assertEqual(self.run_raw("cat", f"latest:{self.source}/file").stdout, self.kept)
+        self.assertEqual(self.summary("prune")["bytes"]["freed"], 0)
+
+    def test_a_dry_run_changes_nothing(self):
+        before = self.stored()
+        for option in ("-n", "--dry-run"):
+            done = self.summary("prune", option)
+            self.assertTrue(done["dry_run"])
+            self.assertGreater(done["packfiles"]["remove"] + done["packfiles"]["repack"], 0)
+        self.assertIn("dry run: nothing was changed", self.cairn("prune", "-n"))
+        self.assertEqual(self.stored(), before)
+
+    def test_text_and_phases(self):
+        text = self.cairn("prune", "-v")
+        for word in ("Before:", "In use:", "Dropped:", "Rewritten:", "Freed:", "After:"):
+            self.assertIn(word, text)
+        self.assertIn("marking", self.last_error)
+
+    def test_max_unused(self):
+        for limit in ("0%", "5%", "100%", "unlimited", "0", "10M", "1.5GiB"):
+            self.cairn("prune", "-n", "--max-unused", limit)
+        for bad in ("", "%", "101%", "-1%", "some"):
+            self.fails(USAGE, "prune", "--max-unused", bad)
+
+    def test_max_repack_size(self):
+        done = self.summary("prune", "--max-unused", "0%", "--max-repack-size", "0")
+        self.assertEqual(done["packfiles"]["repack"], 0)
+        self.cairn("prune", "--max-repack-size", "10G")
+        self.fails(USAGE, "prune", "--max-repack-size", "5%")
+
+    def test_now(self):
+        self.assertEqual(self.summary("prune", "--now")["packfiles"]["waiting"], 0)
+
+    def test_a_second_prune_is_code_11(self):
+        self.cairn("prune")
+        with open(self.repo / "prune.lock", "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            message = self.fails(NOT_LOCKED, "prune")
+            self.assertIn("another prune", message)
+            self.fails(NOT_LOCKED, "forget", "--keep-last", "1", "--prune")
+
+
+class CheckTest(CairnTest):
+    def setUp(self):
+        super().setUp()
+        self.write("file", os.urandom(300000))
+        self.write("other", "text")
+        self.id = self.snapshot()
+
+    def packs(self):
+        return [os.path.join(folder, name)
+                for folder, _, names in os.walk(self.repo / "packs") for name in names]
+
+    def damage(self, pack):
+        """Turns a byte in the middle of the pack."""
+        with open(pack, "r+b") as file:
+            file.seek(os.path.getsize(pack) // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 0xFF]))
+
+    def test_a_sound_repository(self):
+        self.assertIn("no damage found", self.cairn("check"))
+        done = self.summary("check")
+        self.assertEqual((done["num_errors"], done["snapshots"], done["affected_paths"]), (0, 1, []))
+        self.assertFalse(done["suggest_prune"])
+
+    def test_read_data_finds_a_turned_bit(self):
+        sound = self.summary("check", "--read-data")
+        self.assertGreaterEqual(sound["bytes_read"], 300000)
+        self.damage(max(self.packs(), key=os.path.getsize))
+        lines = self.lines("check", "--read-data", code=FAILED)
+        self.assertGreaterEqual(lines[-1]["num_errors"], 1)
+        self.assertIn("error", [line["message_type"] for line in lines])
+        self.assertEqual(len(lines[-1]["broken_packs"]), 1)
+        self.assertEqual(lines[-1]["affected_snapshots"], [self.id])
+        self.assertIn({"snapshot": self.id, "path": f"{self.source}/file"},
+                      lines[-1]["affected_paths"])
+        text = self.cairn("check", "--read-data", code=FAILED)
+        self.assertIn("damage: pack ", text)
+        self.assertIn(f"affected: {self.id[:8]}:{self.source}/file\n", text)
+
+    def test_structure_alone_misses_nothing_that_is_missing(self):
+        shutil.rmtree(self.repo / "packs")
+        done = self.summary("check", code=FAILED)
+        self.assertGreaterEqual(done["num_errors"], 1)
+        self.assertEqual(done["affected_snapshots"], [self.id])
+
+    def test_read_data_subset(self):
+        self.write("more", os.urandom(100000))
+        self.cairn("snapshot", self.source)
+        whole = self.summary("check", "--read-data-subset", "100%")["bytes_read"]
+        parts = [self.summary("check", "--read-data-subset", f"{part}/3")["bytes_read"]
+                 for part in (1, 2, 3)]
+        base = self.summary("check")["bytes_read"]
+        self.assertEqual(sum(part - base for part in parts), whole - base)
+        self.cairn("check", "--read-data-subset", "5%")
+        for bad in ("", "0%", "101%", "0/3", "4/3", "1/0", "1", "x/y"):
+            self.fails(USAGE, "check", "--read-data-subset", bad)
+        self.fails(USAGE, "check", "--read-data", "--read-data-subset", "1/2")
+
+
+class StatsTest(CairnTest):
+    def test_of_the_repository(self):
+        self.write("a", "x" * 100000)
+        self.write("b", "x" * 100000)
+        self.cairn("snapshot", self.source)
+        self.cairn("snapshot", self.source)
+        self.cairn("hold", "latest")
+        stats = self.json("stats")
+        self.assertEqual((stats["snapshots"], stats["held"], stats["logical_files"],
+                          stats["logical_bytes"]), (2, 1, 4, 400000))
+        self.assertLess(stats["unique_bytes"], 110000)
+        self.assertLess(stats["stored_bytes"], stats["unique_bytes"])
+        self.assertGreater(stats["dedup_ratio"], 3)
+        self.assertGreater(stats["compression_ratio"], 1)
+        self.assertEqual(stats["blobs"], stats["chunks"] + stats["nodes"])
+        for name in ("packs", "frames", "journal_records", "journal_bytes", "index_bytes"):
+            self.assertGreater(stats[name], 0, name)
+        text = self.cairn("stats")
+        for word in ("2 (1 held)", "Logical:", "Unique:", "Stored:", "Packs:", "Index:"):
+            self.assertIn(word, text)
+
+    def test_of_one_snapshot(self):
+        self.write("a", os.urandom(50000))
+        self.cairn("snapshot", self.source)
+        self.write("sub/b", os.urandom(30000))
+        second = self.snapshot()
+        stats = self.json("stats", "latest")
+        self.assertEqual((stats["snapshot_id"], stats["files"], stats["dirs"],
+                          stats["logical_bytes"]), (second, 2, 2, 80000))
+        self.assertTrue(30000 <= stats["own_bytes"] < 40000, stats)
+        self.assertIn("no other snapshot has", self.cairn("stats", "latest"))
+        self.fails(USAGE, "stats", "latest:/x")
+
+
+class IndexTest(CairnTest):
+    def index_files(self):
+        return [os.path.join(folder, name)
+                for folder, _, names in os.walk(self.cache) for name in names if name == "data.mdb"]
+
+    def test_rebuild(self):
+        self.write("file")
+        made = self.snapshot()
+        self.assertIn("1 snapshot", self.cairn("index", "rebuild"))
+        self.assertEqual(self.json("index", "rebuild")["snapshots"], 1)
+        self.assertEqual(self.ids(), [made])
+        self.assertEqual(self.cairn("cat", f"latest:{self.source}/file"), "content\n")
+
+    def test_rebuild_helps_against_a_damaged_index(self):
+        self.write("file")
+        made = self.snapshot()
+        (index,) = self.index_files()
+        with open(index, "r+b") as file:
+            file.truncate(3 * 4096)
+            file.write(os.urandom(3 * 4096))
+        self.cairn("index", "rebuild")
+        self.assertEqual(self.ids(), [made])
+
+    def test_without_an_index_nothing_is_lost(self):
+        self.write("file")
+        made = self.snapshot()
+        shutil.rmtree(self.cache)
+        self.assertEqual(self.ids(), [made])
+        self.cairn("index", "rebuild")
+        self.fails(NO_REPOSITORY, "-r", self.root / "none", "index", "rebuild")
+
+
+class SignalTest(CairnTest):
+    def start(self):
+        """A snapshot of a stream that stays open; returns once it is being read."""
+        fifo = self.root / "ready"
+        os.mkfifo(fifo)
+        process = subprocess.Popen(
+            [BINARY, "snapshot", "--stdin-from-command", "--", "sh", "-c",
+             f"echo some data; echo ready > {fifo}; exec cat 2>/dev/null"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
+            cwd=self.root)
+        self.assertEqual(fifo.read_text(), "ready\n")
+        return process
+
+    def test_sigint_and_sigterm_stop_cleanly(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = self.start()
+            process.send_signal(number)
+            process.wait()
+            output, error = process.communicate()
+            self.assertEqual(process.returncode, INTERRUPTED, error)
+            self.assertEqual(output, b"")
+            self.assertIn(b"interrupted: no snapshot was made", error)
+            self.assertEqual(self.ids(), [])
+            self.assertEqual(os.listdir(self.repo / "sessions"), [])
+            (self.root / "ready").unlink()
+
+    def test_sigbus_is_explained(self):
+        process = self.start()
+        process.send_signal(signal.SIGBUS)
+        process.wait()
+        _, error = process.communicate()
+        self.assertEqual(process.returncode, FAILED)
+        self.assertIn(b"cairn index rebuild", error)
+
+
+if __name__ == "__main__":
+    main()
