@@ -24,6 +24,11 @@ size_t CapacityFor(size_t max_chunk_bytes) {
 
 }  // namespace
 
+bool HoldsAlignedBlock(uint64_t from, uint64_t to) {
+  constexpr uint64_t kBlock = PieceCutter::kBlock;
+  return to / kBlock > from / kBlock + (from % kBlock != 0 ? 1 : 0);
+}
+
 PieceCutter::PieceCutter(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit)
     : context_(context), visit_(visit) {
   const size_t capacity = CapacityFor(context.max_chunk_bytes);

@@ -12,6 +12,9 @@
 
 namespace cairn {
 
+// Whether a whole block, as the rule counts them, lies in [from, to).
+bool HoldsAlignedBlock(uint64_t from, uint64_t to);
+
 // What scans share: how to cut, and a buffer that outlives a scan.
 struct CutterContext {
   size_t max_chunk_bytes;

@@ -69,11 +69,6 @@ class HoleWalker {
   const int descriptor_;
 };
 
-bool HoldsAlignedBlock(uint64_t from, uint64_t to) {
-  constexpr uint64_t kBlock = PieceCutter::kBlock;
-  return to / kBlock > (from / kBlock) + (from % kBlock != 0 ? 1 : 0);
-}
-
 StatusOr<bool> HasHole(int descriptor) {
   const HoleWalker walker(descriptor);
   for (uint64_t position = 0; position != HoleWalker::kToEnd;) {

@@ -271,7 +271,7 @@ TEST(DirectoryPoolTest, GoesWherePathsAreLongerThanThePathMaximum) {
 void WithSmallStack(void (*body)()) {
   pthread_attr_t attributes;
   ASSERT_EQ(::pthread_attr_init(&attributes), 0);
-  ASSERT_EQ(::pthread_attr_setstacksize(&attributes, 256 * kKiB), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&attributes, 128 * kKiB), 0);
   const auto run = [](void* argument) -> void* {
     reinterpret_cast<void (*)()>(argument)();
     return nullptr;

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "absl/strings/str_format.h"
+#include "core/fs/piece_cutter.h"
 #include "tests/fs/temp_tree.h"
 #include "tests/support/status_matchers.h"
 
@@ -295,6 +296,22 @@ TEST_P(ScanLayoutsTest, PiecesAreTheSameHoweverTheFileIsRead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(FileSystems, ScanLayoutsTest, ::testing::Values("/tmp", "/dev/shm"));
+
+// File systems with blocks of 1 KiB have such holes.
+TEST(HoldsAlignedBlockTest, AHoleCountsOnlyByTheBlocksThatItHoldsWhole) {
+  struct Case {
+    uint64_t from, to;
+    bool holds;
+  };
+  const Case cases[] = {
+      {0, 4095, false},      {0, 4096, true},      {1024, 4096, false},
+      {1024, 8191, false},   {1024, 8192, true},   {4096, 4096, false},
+      {5120, 12'287, false}, {8192, 12'288, true}, {1, uint64_t{1} << 62, true},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(HoldsAlignedBlock(c.from, c.to), c.holds) << c.from << " to " << c.to;
+  }
+}
 
 TEST(ScanFileTest, ChunksMayBeAsLargeAsABlobMayBe) {
   const TempTree tree("/dev/shm");
@@ -598,15 +615,15 @@ TEST(ReadXattrsTest, ReadsThoseOfSymlinksAndFifosThemselves) {
   if (!IsRoot()) GTEST_SKIP() << "only root may set these";
   const TempTree tree;
   tree.Write("file", "");
-  SetXattr(tree.Path("file"), "trusted.x", "of the file");
+  SetXattr(tree.Path("file"), "trusted.file", "of the file");
   tree.MakeSymlink("file", "link");
-  SetXattr(tree.Path("link"), "trusted.x", "of the link");
+  SetXattr(tree.Path("link"), "trusted.link", "of the link");
   ASSERT_EQ(::mkfifoat(tree.fd(), "fifo", 0600), 0);
-  SetXattr(tree.Path("fifo"), "trusted.x", "of the fifo");
+  SetXattr(tree.Path("fifo"), "trusted.fifo", "of the fifo");
   EXPECT_THAT(ReadXattrs(tree.fd(), "link"),
-              IsOkAndHolds(ElementsAre(Pair("trusted.x", ToBytes("of the link")))));
+              IsOkAndHolds(ElementsAre(Pair("trusted.link", ToBytes("of the link")))));
   EXPECT_THAT(ReadXattrs(tree.fd(), "fifo"),
-              IsOkAndHolds(ElementsAre(Pair("trusted.x", ToBytes("of the fifo")))));
+              IsOkAndHolds(ElementsAre(Pair("trusted.fifo", ToBytes("of the fifo")))));
 }
 
 TEST(ReadXattrsTest, ReadsCapabilitiesAndAccessControlLists) {

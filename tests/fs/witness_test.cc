@@ -198,13 +198,16 @@ int NobodyWritesOnOverlay(const TempTree& tree) {
         ::mount("overlay", tree.Path("merged").c_str(), "overlay", 0, options.c_str()) != 0) {
       ::_exit(77);
     }
-    UniqueFd writer = tree.Create("merged/file");
+    // By its path: the tree's descriptor leads below the mount.
+    const std::string path = tree.Path("merged/file");
+    UniqueFd writer(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (::ftruncate(writer.get(), 4096) != 0) ::_exit(2);
     if (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, writer.get(), 0) == MAP_FAILED) {
       ::_exit(3);
     }
     writer.Reset();
-    const UniqueFd reader(::open(tree.Path("merged/file").c_str(), O_RDONLY));
+    const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!reader.valid()) ::_exit(4);
     ::_exit(NobodyWrites(reader.get()) ? 1 : 0);
   }
   int status = 0;
@@ -214,7 +217,7 @@ int NobodyWritesOnOverlay(const TempTree& tree) {
 
 TEST(NobodyWritesOverlayTest, IsFalseSinceLeasesThereDoNotSeeMappings) {
   if (!IsRoot()) GTEST_SKIP() << "only root may mount";
-  const TempTree tree("/dev/shm");
+  const TempTree tree;
   for (const char* name : {"lower", "upper", "work", "merged"}) tree.MakeDirectory(name);
   const int status = NobodyWritesOnOverlay(tree);
   if (status == 77) GTEST_SKIP() << "may not mount an overlay";
