@@ -112,7 +112,8 @@ TEST(ConfigTest, RefusesPayloadsOfAnotherShape) {
   payload.push_back(0);
   EXPECT_THAT(DecodeConfig(WithPayload(payload), nullptr),
               StatusIs(StatusCode::kDataLoss, HasSubstr("trailing")));
-  payload.resize(payload.size() - 2);
+  payload.pop_back();
+  payload.pop_back();
   EXPECT_THAT(DecodeConfig(WithPayload(payload), nullptr), StatusIs(StatusCode::kDataLoss));
 }
 
