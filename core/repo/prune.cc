@@ -114,6 +114,7 @@ StatusOr<PruneResult> PruneRun::Run() {
 
 Status PruneRun::Begin() {
   const auto begin = [&]() -> Status {
+    lock_ = nullptr;  // of a first try
     if (!options_.dry_run) {
       ASSIGN_OR_RETURN(lock_, LockForPrune(repository_.fs()));
     }

@@ -26,8 +26,8 @@ struct PruneOptions {
   // Rewriting goes in portions of so many stored bytes: the old packs of one are condemned, and
   // purged if nobody needs them, before the next is begun.
   uint64_t portion_bytes = 1 * kGiB;
-  bool now = false;  // purges without waiting for running sessions
-  bool dry_run = false;
+  bool now = false;      // purges without waiting for running sessions
+  bool dry_run = false;  // takes no lock, and needs no right to write
   int threads = 0;
   const StopFlag* stop = nullptr;
   std::function<void(const char* phase)> on_phase;  // "marking", "rewriting", "purging"

@@ -129,6 +129,7 @@ void BatchRewriter::Work() {
 StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
   const auto leave = [&](const Status& status) -> StatusOr<bool> {
     if (!IsDamage(status)) return status;
+    MutexLock lock(mutex_);
     if (repository_.options().warn) {
       repository_.options().warn("a damaged pack is left as it is: " +
                                  std::string(Message(status)));

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prune beside writers, other prunes and forgets. What another process does at a given moment is
+// done in a hook of the file system.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/repo/blob_writer.h"
+#include "core/repo/forget.h"
+#include "core/repo/prune.h"
+#include "core/store/sessions.h"
+#include "tests/repo/test_repository.h"
+#include "tests/support/status_matchers.h"
+
+namespace cairn::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr size_t kBig = 20'000;
+
+PruneOptions Everything() {
+  PruneOptions options;
+  options.max_unused_share = 0;
+  options.threads = 1;
+  return options;
+}
+
+class PruneConcurrencyTest : public ::testing::Test {
+ protected:
+  StatusOr<PruneResult> TryRun(const PruneOptions& options) {
+    return Prune(test_.repository(), options);
+  }
+  PruneResult Run(const PruneOptions& options = Everything()) { return Must(TryRun(options)); }
+  JournalHead Head() { return test_.State().head(); }
+
+  // Calls `action` just before the n-th record from now is placed, once.
+  void BeforeRecord(int n, std::function<void()> action) {
+    left_ = n;
+    test_.fs().SetHook([this, action = std::move(action)](const DiskOperation& operation) {
+      if (operation.kind == DiskOperation::Kind::kRename && operation.to.starts_with("journal/") &&
+          --left_ == 0) {
+        action();
+      }
+      return OkStatus();
+    });
+  }
+  bool WasCalled() const { return left_ <= 0; }
+
+  std::unique_ptr<Session> OpenSession(std::optional<uint64_t> start) {
+    auto session = Must(Session::Open(test_.fs(), "snapshot"));
+    if (start) MustBeOk(session->SetStart(*start));
+    return session;
+  }
+
+  TestRepository test_;
+  int left_ = 0;
+};
+
+TEST_F(PruneConcurrencyTest, ASecondPruneIsRefused) {
+  const auto lock = Must(LockForPrune(test_.fs()));
+  EXPECT_THAT(TryRun(Everything()), StatusIs(StatusCode::kAborted));
+}
+
+TEST_F(PruneConcurrencyTest, PurgingWaitsForASessionThatBeganBefore) {
+  const TestBlob chunk = test_.Chunk(1, kBig);
+  const PackName pack = test_.AddPack({{chunk}});
+  auto session = OpenSession(Head().number);
+  PruneResult result = Run();
+  EXPECT_EQ(test_.StateOf(pack), PackState::kCondemned);
+  EXPECT_TRUE(test_.CanRead(chunk));
+  EXPECT_EQ(result.packs_purged, 0U);
+  EXPECT_EQ(result.packs_waiting, 1U);
+  EXPECT_GT(result.bytes_waiting, kBig);
+  EXPECT_EQ(result.bytes_freed, 0U);
+  EXPECT_THAT(result.waits_for,
+              ElementsAre(HasSubstr("snapshot of pid " + std::to_string(getpid()))));
+
+  session.reset();
+  result = Run();
+  EXPECT_EQ(result.packs_purged, 1U);
+  EXPECT_EQ(result.packs_waiting, 0U);
+  EXPECT_FALSE(test_.HasFile(pack));
+}
+
+TEST_F(PruneConcurrencyTest, PurgingDoesNotWaitForASessionThatBeganAfterwards) {
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  auto before = OpenSession(Head().number);
+  Run();
+  ASSERT_EQ(test_.StateOf(pack), PackState::kCondemned);
+  const auto after = OpenSession(Head().number);
+  before.reset();
+  Run();
+  EXPECT_FALSE(test_.HasFile(pack));
+}
+
+TEST_F(PruneConcurrencyTest, ASessionWithoutAStartCountsAsTheOldest) {
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const auto session = OpenSession(std::nullopt);
+  EXPECT_EQ(Run().packs_waiting, 1U);
+  EXPECT_TRUE(test_.HasFile(pack));
+}
+
+TEST_F(PruneConcurrencyTest, NowDoesNotWaitAndDoesNotEndTheSession) {
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const auto session = OpenSession(Head().number);
+  PruneOptions options = Everything();
+  options.now = true;
+  const PruneResult result = Run(options);
+  EXPECT_EQ(result.packs_purged, 1U);
+  EXPECT_THAT(result.waits_for, IsEmpty());
+  EXPECT_FALSE(test_.HasFile(pack));
+  EXPECT_FALSE(test_.State().IsEnded(session->id()));
+}
+
+TEST_F(PruneConcurrencyTest, PacksOfALiveSessionAreLeftAlone) {
+  auto session = OpenSession(Head().number);
+  const PackInfo pack = test_.WritePack(session->id(), {{test_.Chunk(1, kBig)}});
+  RecordEntries entries;
+  entries.packs = {pack};
+  test_.Append(entries);
+  PruneOptions options = Everything();
+  options.now = true;
+  EXPECT_EQ(Run(options).packs_dropped, 0U);
+  EXPECT_EQ(test_.StateOf(pack.name), PackState::kLive);
+
+  session.reset();
+  EXPECT_EQ(Run(options).packs_dropped, 1U);
+  EXPECT_FALSE(test_.HasFile(pack.name));
+  EXPECT_TRUE(test_.State().IsEnded(pack.session));
+}
+
+TEST_F(PruneConcurrencyTest, ASessionThatWasTakenForDeadCannotCommit) {
+  const auto session = RandomId<SessionId>();  // its lock is lost
+  WriterCommit commit(test_.repository(), session, Head());
+  const TestBlob chunk = test_.Chunk(1, kBig);
+  RecordEntries entries;
+  entries.packs = {test_.WritePack(session, {{chunk}})};
+  ASSERT_OK(commit.Place(entries, {}, nullptr));
+  Run();
+  entries.packs = {test_.WritePack(session, {{test_.Tree({chunk})}})};
+  EXPECT_THAT(commit.Place(entries, {}, nullptr),
+              StatusIs(StatusCode::kAborted, HasSubstr("taken for dead")));
+}
+
+TEST_F(PruneConcurrencyTest, ASessionWhoseUnnamedPackWentCannotNameIt) {
+  const auto session = RandomId<SessionId>();
+  WriterCommit commit(test_.repository(), session, Head());
+  RecordEntries entries;
+  entries.packs = {test_.WritePack(session, {{test_.Chunk(1, kBig)}})};
+  Run();
+  EXPECT_THAT(commit.Place(entries, {}, nullptr), StatusIs(StatusCode::kAborted));
+}
+
+// A writer that has found a blob in a pack, and then names a snapshot that uses it.
+class FindingWriterTest : public PruneConcurrencyTest {
+ protected:
+  void SetUp() override {
+    chunk_ = test_.Chunk(1, kBig);
+    pack_ = test_.AddPack({{chunk_}});
+    session_ = OpenSession(Head().number);
+    repository_ = test_.Open();
+    commit_.emplace(*repository_, session_->id(), Head());
+  }
+  StatusOr<JournalHead> Commit() {
+    const TestBlob tree = test_.Tree({chunk_});
+    const TestBlob root = test_.Root(tree);
+    RecordEntries entries;
+    entries.packs = {test_.WritePack(session_->id(), {{tree, root}})};
+    entries.snapshots = {test_.SnapshotOf(root)};
+    return commit_->Place(entries, {.used_packs = {pack_}, .base = {}, .root = {}}, nullptr);
+  }
+
+  TestBlob chunk_;
+  PackName pack_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<Repository> repository_;
+  std::optional<WriterCommit> commit_;
+};
+
+TEST_F(FindingWriterTest, RescuesWhatWasCondemned) {
+  Run();
+  ASSERT_EQ(test_.StateOf(pack_), PackState::kCondemned);
+  ASSERT_OK(Commit());
+  EXPECT_EQ(test_.StateOf(pack_), PackState::kLive);
+  session_.reset();
+  EXPECT_EQ(Run().packs_dropped, 0U);
+  EXPECT_TRUE(test_.HasFile(pack_));
+  test_.ExpectWhole();
+}
+
+TEST_F(FindingWriterTest, MeetsAConflictAfterNow) {
+  PruneOptions options = Everything();
+  options.now = true;
+  Run(options);
+  EXPECT_THAT(Commit(), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  EXPECT_THAT(test_.State().snapshots(), IsEmpty());
+  test_.ExpectWhole();
+}
+
+TEST_F(FindingWriterTest, ThatCommitsJustBeforeTheCondemnTakesThePackOffTheList) {
+  const PackName other = test_.AddPack({{test_.Chunk(2, kBig)}});
+  BeforeRecord(1, [&] { ASSERT_OK(Commit()); });
+  const PruneResult result = Run();
+  EXPECT_TRUE(WasCalled());
+  EXPECT_EQ(result.packs_dropped, 1U);
+  EXPECT_EQ(test_.StateOf(pack_), PackState::kLive);
+  EXPECT_EQ(test_.StateOf(other), PackState::kCondemned);
+  test_.ExpectWhole();
+}
+
+TEST_F(FindingWriterTest, ThatCommitsJustBeforeThePurgeKeepsThePack) {
+  const PackName other = test_.AddPack({{test_.Chunk(2, kBig)}});
+  PruneOptions options = Everything();
+  options.now = true;
+  BeforeRecord(2, [&] { ASSERT_OK(Commit()); });
+  const PruneResult result = Run(options);
+  EXPECT_TRUE(WasCalled());
+  EXPECT_EQ(result.packs_purged, 1U);
+  EXPECT_EQ(test_.StateOf(pack_), PackState::kLive);
+  EXPECT_FALSE(test_.HasFile(other));
+  test_.ExpectWhole();
+}
+
+TEST_F(FindingWriterTest, ThatNeedsTheDeadPartOfARewrittenPackKeepsThePack) {
+  // The writer's blob lies beside one that is live already, so the pack is rewritten without it.
+  const TestBlob used = test_.Chunk(3, kBig);
+  pack_ = test_.AddPack({{chunk_}, {used}});
+  test_.AddSnapshot({used});
+  for (const int record : {1, 2}) {
+    BeforeRecord(record, [&] { ASSERT_OK(Commit()); });
+    PruneOptions options = Everything();
+    options.now = true;
+    Run(options);
+    EXPECT_TRUE(WasCalled());
+    test_.ExpectWhole();
+    EXPECT_TRUE(test_.CanRead(chunk_));
+  }
+}
+
+// Before the n-th record of a prune that rewrites in many portions.
+class CommitAmongPortionsTest : public FindingWriterTest,
+                                public ::testing::WithParamInterface<int> {};
+
+TEST_P(CommitAmongPortionsTest, LosesNothing) {
+  std::vector<TestBlob> used;
+  for (uint64_t i = 10; i < 15; ++i) {
+    used.push_back(test_.Chunk(i, kBig));
+    test_.AddPack({{used.back()}, {chunk_}, {test_.Chunk(i + 100, kBig)}});
+  }
+  test_.AddSnapshot(used);
+  PruneOptions options = Everything();
+  options.now = true;
+  options.portion_bytes = 1;
+  StatusOr<JournalHead> placed = Internal("not called");
+  BeforeRecord(GetParam(), [&] { placed = Commit(); });
+  const PruneResult result = Run(options);
+  EXPECT_TRUE(WasCalled());
+  EXPECT_GE(result.packs_rewritten, 4U);
+  if (placed.ok()) {
+    EXPECT_TRUE(test_.CanRead(chunk_));
+  } else {
+    EXPECT_THAT(placed, StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  }
+  test_.ExpectWhole();
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryRecord, CommitAmongPortionsTest, ::testing::Range(1, 16));
+
+TEST_F(PruneConcurrencyTest, ASnapshotThatIsForgottenMeanwhileIsNoHindrance) {
+  const TestBlob chunk = test_.Chunk(1, kBig);
+  test_.AddPack({{chunk}});
+  const SnapshotId id = test_.AddSnapshot({chunk});
+  const PackName dead = test_.AddPack({{test_.Chunk(2, kBig)}});
+  BeforeRecord(1, [&] { test_.Forget(id); });
+  EXPECT_EQ(Run().packs_dropped, 1U);
+  EXPECT_TRUE(WasCalled());
+  EXPECT_FALSE(test_.HasFile(dead));
+  EXPECT_TRUE(test_.CanRead(chunk));
+}
+
+TEST_F(PruneConcurrencyTest, BeginsAnewWhereAnotherPruneHasKeptTheOtherCopy) {
+  const TestBlob chunk = test_.Chunk(1, kBig);
+  const PackName first = test_.AddPack({{chunk}});
+  const PackName second = test_.AddPack({{chunk}});
+  test_.AddSnapshot({chunk});
+  for (const bool purge : {false, true}) {
+    // This run keeps the one, the other prune the other.
+    BeforeRecord(1, [&] {
+      RecordEntries entries;
+      if (!test_.IsNamed(first) || test_.StateOf(first) != PackState::kLive) return;
+      entries.condemn = {first};
+      test_.Append(entries);
+      if (!purge) return;
+      entries = {};
+      entries.purge = {first};
+      test_.Append(entries);
+      MustBeOk(test_.fs().Unlink(PackObjectName(first)));
+    });
+    Run();
+    test_.ExpectWhole();
+    EXPECT_EQ(test_.StateOf(second), PackState::kLive);
+    EXPECT_FALSE(test_.HasFile(first));
+  }
+}
+
+TEST_F(PruneConcurrencyTest, GivesUpWhereOtherPrunesComeBetweenForEver) {
+  std::vector<PackName> dead;
+  for (uint64_t i = 0; i < 50; ++i) dead.push_back(test_.AddPack({{test_.Chunk(i, 100)}}));
+  test_.fs().SetHook([&](const DiskOperation& operation) {
+    if (operation.kind != DiskOperation::Kind::kRename || !operation.to.starts_with("journal/")) {
+      return OkStatus();
+    }
+    RecordEntries entries;
+    entries.condemn = {dead.back()};
+    dead.pop_back();
+    test_.Append(entries);
+    return OkStatus();
+  });
+  EXPECT_THAT(TryRun(Everything()), StatusIs(StatusCode::kUnavailable));
+}
+
+// A directory whose node outlives the chunk below it, and a writer that took the directory over
+// from a base snapshot.
+class TakenOverTest : public PruneConcurrencyTest {
+ protected:
+  void SetUp() override {
+    chunk_ = test_.Chunk(1, kBig);
+    chunk_pack_ = test_.AddPack({{chunk_}});
+    const TestBlob other = test_.Tree({test_.Chunk(2, 50)});
+    test_.AddPack({{test_.Chunk(2, 50)}});
+    directory_ = test_.Tree({chunk_});
+    const TestBlob base_root = test_.Root(directory_);
+    const TestBlob other_root = test_.Root(other);
+    RecordEntries entries;
+    entries.packs = {
+        test_.WritePack(RandomId<SessionId>(), {{directory_, base_root}, {other, other_root}})};
+    entries.snapshots = {test_.SnapshotOf(base_root), test_.SnapshotOf(other_root)};
+    test_.Append(entries);
+    base_ = entries.snapshots[0].id;
+    node_pack_ = entries.packs[0].name;
+
+    session_ = OpenSession(Head().number);
+    repository_ = test_.Open();
+    commit_.emplace(*repository_, session_->id(), Head());
+    test_.Forget(base_);
+  }
+  PruneResult RunKeepingNodes(bool now) {
+    PruneOptions options = Everything();
+    options.max_unused_share = 1;
+    options.now = now;
+    return Run(options);
+  }
+  StatusOr<JournalHead> Commit() {
+    const TestBlob root = test_.Root(test_.Tree({}, {directory_}));
+    const TestBlob top = test_.Tree({}, {directory_});
+    RecordEntries entries;
+    entries.packs = {test_.WritePack(session_->id(), {{top, root}})};
+    entries.snapshots = {test_.SnapshotOf(root)};
+    return commit_->Place(entries, {.used_packs = {}, .base = base_, .root = root.ref}, nullptr);
+  }
+
+  TestBlob chunk_;
+  PackName chunk_pack_;
+  TestBlob directory_;
+  SnapshotId base_;
+  PackName node_pack_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<Repository> repository_;
+  std::optional<WriterCommit> commit_;
+};
+
+TEST_F(TakenOverTest, IsAConflictOnceTheChunkIsGone) {
+  RunKeepingNodes(/*now=*/true);
+  ASSERT_TRUE(test_.HasFile(node_pack_));
+  ASSERT_FALSE(test_.HasFile(chunk_pack_));
+  EXPECT_THAT(Commit(), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  test_.ExpectWhole();
+}
+
+TEST_F(TakenOverTest, RescuesTheChunkWhileItIsOnlyCondemned) {
+  RunKeepingNodes(/*now=*/false);
+  ASSERT_EQ(test_.StateOf(chunk_pack_), PackState::kCondemned);
+  ASSERT_OK(Commit());
+  EXPECT_EQ(test_.StateOf(chunk_pack_), PackState::kLive);
+  session_.reset();
+  RunKeepingNodes(/*now=*/true);
+  test_.ExpectWhole();
+}
+
+// Writers, forgets and prunes in a random order, some of them within one another's steps.
+class History {
+ public:
+  explicit History(uint32_t seed) : random_(seed) {}
+
+  void Run(int steps) {
+    test_.fs().SetHook([this](const DiskOperation& operation) {
+      if (operation.kind == DiskOperation::Kind::kRename && operation.to.starts_with("journal/") &&
+          Pick(3) == 0) {
+        WriterStep();
+      }
+      return OkStatus();
+    });
+    for (int i = 0; i < steps; ++i) {
+      Step();
+      test_.ExpectWhole();
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+  int commits() const { return commits_; }
+  int conflicts() const { return conflicts_; }
+  uint64_t purged() const { return purged_; }
+
+ private:
+  struct Writer {
+    std::unique_ptr<Repository> repository;
+    std::unique_ptr<Session> session;
+    std::unique_ptr<BlobWriter> writer;
+    std::vector<TestBlob> chunks;
+    // The lock was lost: others take it for dead.
+    bool unseen = false;
+  };
+
+  uint32_t Pick(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
+
+  void Step() {
+    switch (Pick(6)) {
+      case 0:
+        return RunPrune();
+      case 1:
+        return ForgetOne();
+      default:
+        return WriterStep();
+    }
+  }
+
+  void WriterStep() {
+    if (writers_.size() < 3 && Pick(3) == 0) return Begin();
+    if (writers_.empty() || busy_) return;
+    const size_t i = Pick(static_cast<uint32_t>(writers_.size()));
+    busy_ = true;
+    if (writers_[i].chunks.size() < 3 || Pick(2) == 0) {
+      Store(writers_[i]);
+    } else {
+      Commit(writers_[i]);
+      writers_.erase(writers_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    busy_ = false;
+  }
+
+  void Begin() {
+    Writer writer;
+    writer.repository = test_.Open();
+    writer.session = Must(Session::Open(test_.fs(), "snapshot"));
+    const JournalHead head = Must(writer.repository->Refresh());
+    MustBeOk(writer.session->SetStart(head.number));
+    writer.writer = std::make_unique<BlobWriter>(*writer.repository, writer.session->id(), head,
+                                                 BlobWriter::Options());
+    if (Pick(4) == 0) {
+      for (const std::string& path : test_.fs().AllPaths()) {
+        if (path == "sessions/" + writer.session->id().Hex()) MustBeOk(test_.fs().Unlink(path));
+      }
+    }
+    writers_.push_back(std::move(writer));
+  }
+
+  void Store(Writer& writer) {
+    for (int i = 0; i < 3; ++i) {
+      // Few different ones, so that they are often found, and often die.
+      const TestBlob chunk = test_.Chunk(Pick(30), 3000);
+      Must(writer.writer->WriteBlob(BlobKind::kChunk, chunk.bytes));
+      writer.chunks.push_back(chunk);
+    }
+    if (Pick(3) != 0) return;
+    // As every GiB: what is finished is named.
+    if (!writer.writer->Flush().ok()) return;
+    writer.writer->Commit({}, std::nullopt, std::nullopt).IgnoreError();
+  }
+
+  void Commit(Writer& writer) {
+    const TestBlob tree = test_.Tree(writer.chunks);
+    const TestBlob root = test_.Root(tree);
+    Must(writer.writer->WriteBlob(BlobKind::kTree, tree.bytes));
+    Must(writer.writer->WriteBlob(BlobKind::kRoot, root.bytes));
+    MustBeOk(writer.writer->Flush());
+    const SnapshotEntry snapshot = test_.SnapshotOf(root);
+    const auto placed = writer.writer->Commit({snapshot}, std::nullopt, std::nullopt);
+    if (placed.ok()) {
+      ++commits_;
+      snapshots_.push_back(snapshot.id);
+    } else {
+      EXPECT_THAT(placed, StatusIs(StatusCode::kAborted));
+      ++conflicts_;
+    }
+  }
+
+  void ForgetOne() {
+    if (snapshots_.empty()) return;
+    const size_t i = Pick(static_cast<uint32_t>(snapshots_.size()));
+    ASSERT_OK(ForgetSnapshots(test_.repository(), {snapshots_[i]}));
+    snapshots_.erase(snapshots_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+
+  void RunPrune() {
+    PruneOptions options = Everything();
+    options.now = Pick(3) == 0;
+    options.max_unused_share = Pick(2) == 0 ? 0 : 0.5;
+    options.portion_bytes = Pick(2) == 0 ? 1 : kGiB;
+    const auto result = Prune(test_.repository(), options);
+    ASSERT_OK(result);
+    purged_ += result->packs_purged;
+  }
+
+  TestRepository test_;
+  std::mt19937 random_;
+  std::vector<Writer> writers_;
+  std::vector<SnapshotId> snapshots_;
+  bool busy_ = false;
+  int commits_ = 0;
+  int conflicts_ = 0;
+  uint64_t purged_ = 0;
+};
+
+TEST(PruneHistoryTest, NoHistoryLosesAnything) {
+  int commits = 0;
+  int conflicts = 0;
+  uint64_t purged = 0;
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    History history(seed);
+    history.Run(60);
+    if (::testing::Test::HasFailure()) return;
+    commits += history.commits();
+    conflicts += history.conflicts();
+    purged += history.purged();
+  }
+  // The histories have what they are made for.
+  EXPECT_GT(commits, 50);
+  EXPECT_GT(conflicts, 5);
+  EXPECT_GT(purged, 50U);
+}
+
+}  // namespace
+}  // namespace cairn::testing
