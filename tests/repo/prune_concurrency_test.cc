@@ -225,21 +225,25 @@ TEST_F(FindingWriterTest, ThatCommitsJustBeforeThePurgeKeepsThePack) {
   test_.ExpectWhole();
 }
 
-TEST_F(FindingWriterTest, ThatNeedsTheDeadPartOfARewrittenPackKeepsThePack) {
+// Before the n-th record of a prune that rewrites the pack.
+class CommitWhileRewritingTest : public FindingWriterTest,
+                                 public ::testing::WithParamInterface<int> {};
+
+TEST_P(CommitWhileRewritingTest, KeepsThePackWhoseDeadPartTheWriterNeeds) {
   // The writer's blob lies beside one that is live already, so the pack is rewritten without it.
   const TestBlob used = test_.Chunk(3, kBig);
   pack_ = test_.AddPack({{chunk_}, {used}});
   test_.AddSnapshot({used});
-  for (const int record : {1, 2}) {
-    BeforeRecord(record, [&] { ASSERT_OK(Commit()); });
-    PruneOptions options = Everything();
-    options.now = true;
-    Run(options);
-    EXPECT_TRUE(WasCalled());
-    test_.ExpectWhole();
-    EXPECT_TRUE(test_.CanRead(chunk_));
-  }
+  BeforeRecord(GetParam(), [&] { ASSERT_OK(Commit()); });
+  PruneOptions options = Everything();
+  options.now = true;
+  Run(options);
+  EXPECT_TRUE(WasCalled());
+  test_.ExpectWhole();
+  EXPECT_TRUE(test_.CanRead(chunk_));
 }
+
+INSTANTIATE_TEST_SUITE_P(Records, CommitWhileRewritingTest, ::testing::Values(1, 2));
 
 // Before the n-th record of a prune that rewrites in many portions.
 class CommitAmongPortionsTest : public FindingWriterTest,
