@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn check
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <set>
@@ -131,6 +132,9 @@ Json CheckCommand::JsonOfResult(const CheckResult& result, double seconds) {
   json["blobs"] = result.blobs;
   json["bytes_read"] = result.bytes_read;
   json["unused_packs"] = result.unused_packs;
+  json["suggest_repair_index"] =
+      std::any_of(result.damages.begin(), result.damages.end(),
+                  [](const Damage& damage) { return damage.object == "index"; });
   json["suggest_prune"] = result.unused_packs > 0;
   json["total_duration"] = seconds;
   return json;
@@ -141,8 +145,7 @@ void CheckCommand::PrintResult(Output& output, const CheckResult& result, double
     output.PrintLine(output.Paint(
         damage.harmless ? Color::kYellow : Color::kRed,
         absl::StrFormat("damage: %s: %s%s", EscapeMessage(damage.object),
-                        EscapeMessage(damage.what),
-                        damage.harmless ? " (nothing is lost: there is a second copy)" : "")));
+                        EscapeMessage(damage.what), damage.harmless ? " (harmless)" : "")));
   }
   for (const AffectedPath& affected : result.affected) {
     output.PrintLine(absl::StrFormat("affected: %s:%s", affected.snapshot.ShortHex(),
@@ -199,10 +202,13 @@ StatusOr<ExitCode> CheckCommand::Run(Context& context) {
     PrintResult(output, *result, took.count());
   }
   if (result->clean()) return ExitCode::kDone;
-  output.Error(absl::StrFormat(
-      "%s found, %s affected; keep the repository as it is, and restore what is still needed",
-      Count(result->damages.size(), "damage"),
-      Count(result->affected_snapshots.size(), "snapshot")));
+  const bool harmless = std::all_of(result->damages.begin(), result->damages.end(),
+                                    [](const Damage& damage) { return damage.harmless; });
+  output.Error(
+      absl::StrFormat("%s found, %s affected; %s", Count(result->damages.size(), "damage"),
+                      Count(result->affected_snapshots.size(), "snapshot"),
+                      harmless ? "nothing is lost"
+                               : "keep the repository as it is, and restore what is still needed"));
   return ExitCode::kFailed;
 }
 

@@ -138,7 +138,8 @@ StatusOr<RestoreOptions> RestoreCommand::MakeOptions(Context& context) const {
 
 // A whole system would lose everything that the snapshot does not have.
 Status RestoreCommand::CheckDelete(const RestorePlace& place, const RestoreOptions& options) const {
-  if (!delete_ || place.target != "/" || !options.include.empty() || !place.path.empty()) {
+  if (!delete_ || !IsRootDirectory(place.target) || !options.include.empty() ||
+      !place.path.empty()) {
     return OkStatus();
   }
   return UsageError(

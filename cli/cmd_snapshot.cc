@@ -55,8 +55,8 @@ class SnapshotCommand : public Command {
   Status SetLabels(Context& context, SnapshotLabels& labels) const;
   Status SetRules(SourceRules& rules) const;
   StatusOr<std::vector<std::string>> Sources() const;
-  Status LeaveOutOwnFiles(Context& context, const std::vector<std::string>& sources,
-                          SourceRules& rules) const;
+  Status LeaveOutOwnFiles(Context& context, const Repository& repository,
+                          const std::vector<std::string>& sources, SourceRules& rules) const;
   StatusOr<SnapshotResult> Take(Context& context, Repository& repository,
                                 SnapshotOptions& options) const;
   StatusOr<SnapshotResult> TakeOfStream(Context& context, Repository& repository,
@@ -219,16 +219,18 @@ StatusOr<std::vector<std::string>> SnapshotCommand::Sources() const {
 }
 
 // The repository would grow while it is read, and the index changes with every snapshot.
-Status SnapshotCommand::LeaveOutOwnFiles(Context& context, const std::vector<std::string>& sources,
+Status SnapshotCommand::LeaveOutOwnFiles(Context& context, const Repository& repository,
+                                         const std::vector<std::string>& sources,
                                          SourceRules& rules) const {
   StatusOr<std::vector<std::string>> places = PlacesWithin(sources, context.repository_name());
   if (!places.ok()) {
     return UsageError(
         absl::StrFormat("%s, the repository; it cannot hold itself", Message(places.status())));
   }
-  ASSIGN_OR_RETURN(const std::string cache, CacheDirectory());
-  // A source in the cache's directory was named on purpose.
-  for (std::string& place : PlacesWithin(sources, cache).value_or(std::vector<std::string>())) {
+  const std::string index =
+      repository.options().cache_directory + "/" + repository.config().id.Hex();
+  // A source in the index's directory was named on purpose.
+  for (std::string& place : PlacesWithin(sources, index).value_or(std::vector<std::string>())) {
     places->push_back(std::move(place));
   }
   for (const std::string& place : *places) {
@@ -247,7 +249,7 @@ StatusOr<SnapshotResult> SnapshotCommand::Take(Context& context, Repository& rep
     sources.push_back("/" + stdin_name_.value_or("stdin"));
   } else {
     ASSIGN_OR_RETURN(sources, Sources());
-    RETURN_IF_ERROR(LeaveOutOwnFiles(context, sources, options.rules));
+    RETURN_IF_ERROR(LeaveOutOwnFiles(context, repository, sources, options.rules));
     for (const std::string& source : sources) {
       if (!IsSymlink(source)) continue;
       output.Warn(absl::StrFormat("%s is a symlink, and is stored as one; what it leads to is not",

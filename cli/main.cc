@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the arguments, runs the command they name, and turns its result into an exit code.
 #include <algorithm>
-#include <clocale>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -79,7 +78,6 @@ ExitCode RunCommand(Command& command, const GlobalOptions& options, const StopFl
 
 ExitCode Main(int argc, char** argv) {
   const StopFlag& stop = InstallSignalHandlers();
-  std::setlocale(LC_CTYPE, "C.UTF-8");  // for the width of characters
   CLI::App app(kDescription, "cairn");
   GlobalArguments globals;
   std::vector<Declared> declared = Declare(app, globals);

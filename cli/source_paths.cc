@@ -98,6 +98,8 @@ StatusOr<std::string> AbsolutePath(std::string_view path) {
   return real.empty() ? clean : real;
 }
 
+bool IsRootDirectory(const std::string& path) { return IsSamePlace(path.c_str(), "/", 0); }
+
 StatusOr<std::vector<std::string>> ReadPathList(const std::string& file) {
   UniqueFd opened;
   if (file != "-") {

@@ -22,6 +22,9 @@ StatusOr<std::vector<std::string>> ReadPathList(const std::string& file);
 // An exclude pattern that matches this absolute path, whatever characters it has.
 std::string PatternOfPath(std::string_view path);
 
+// Whether the path leads, over whatever symlinks, to the root of the file system.
+bool IsRootDirectory(const std::string& path);
+
 // Where `directory`, which is cairn's own, is found within `sources`, as the walk will meet it;
 // none if it is not below any. INVALID_ARGUMENT if a source is the directory itself, or lies in it.
 StatusOr<std::vector<std::string>> PlacesWithin(const std::vector<std::string>& sources,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/text.h"
 
+#include <locale.h>
 #include <wchar.h>
 
 #include <algorithm>
@@ -74,6 +75,25 @@ std::string Escape(std::string_view text, bool is_message) {
   return out;
 }
 
+// For wcwidth, while it lives, in this thread alone: elsewhere names are bytes, and the C locale
+// takes them so.
+class Utf8Locale {
+ public:
+  Utf8Locale() {
+    static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    if (utf8 != nullptr) former_ = ::uselocale(utf8);
+  }
+  ~Utf8Locale() {
+    if (former_ != nullptr) ::uselocale(former_);
+  }
+  Utf8Locale(const Utf8Locale&) = delete;
+  Utf8Locale& operator=(const Utf8Locale&) = delete;
+
+ private:
+  locale_t former_ = nullptr;
+};
+
+// REQUIRES: a Utf8Locale.
 size_t WidthOf(char32_t code) {
   if (code < 0x80) return 1;
   const int width = ::wcwidth(static_cast<wchar_t>(code));
@@ -126,6 +146,7 @@ std::string WithPath(std::string_view path, std::string_view problem) {
 }
 
 size_t DisplayWidth(std::string_view text) {
+  const Utf8Locale locale;
   size_t width = 0;
   while (!text.empty()) {
     const Character character = Decode(text);
@@ -136,6 +157,7 @@ size_t DisplayWidth(std::string_view text) {
 }
 
 std::string_view Truncate(std::string_view text, size_t columns) {
+  const Utf8Locale locale;
   size_t end = 0;
   size_t width = 0;
   while (end < text.size()) {

@@ -155,7 +155,8 @@ const FileSystemTraits& SnapshotWalk::TraitsFor(int descriptor, uint64_t device)
   const auto [it, added] = traits_.try_emplace(device);
   if (added) {
     // Unknown traits are the careful ones.
-    if (StatusOr<FileSystemTraits> traits = TraitsOf(descriptor); traits.ok()) it->second = *traits;
+    StatusOr<FileSystemTraits> traits = TraitsOf(descriptor);
+    it->second = traits.ok() ? *traits : FileSystemTraits{.own_clock = false};
   }
   return it->second;
 }

@@ -114,6 +114,19 @@ class CheckTest(CairnTest):
         self.assertIn("damage: pack ", text)
         self.assertIn(f"affected: {self.id[:8]}:{self.source}/file\n", text)
 
+    def test_harmless_damage_is_said_to_be_harmless(self):
+        config = self.repo / "config"
+        with open(config, "r+b") as file:
+            file.seek(120)
+            byte = file.read(1)
+            file.seek(120)
+            file.write(bytes([byte[0] ^ 1]))
+        done = self.summary("check", code=FAILED)
+        self.assertEqual([(damage["object"], damage["harmless"]) for damage in done["damages"]],
+                         [("config", True)])
+        self.assertFalse(done["suggest_repair_index"])
+        self.assertIn("nothing is lost", self.fails(FAILED, "check"))
+
     def test_structure_alone_misses_nothing_that_is_missing(self):
         shutil.rmtree(self.repo / "packs")
         done = self.summary("check", code=FAILED)

@@ -4,6 +4,7 @@
 
 import json
 import os
+import pathlib
 import pty
 import re
 import subprocess
@@ -66,6 +67,14 @@ class HelpTest(CairnTest):
             self.assertTrue(text.startswith(f"Usage: cairn {command}"), text)
             for option in options:
                 self.assertRegex(text, rf"(?m)^  {re.escape(option)}( |$)", f"{command} {option}")
+
+    def test_the_man_page_has_every_command_and_option(self):
+        page = (pathlib.Path(__file__).parents[2] / "docs/man/cairn.1").read_text(encoding="utf-8")
+        for command, options in CONTRACT.items():
+            self.assertRegex(page, rf"(?m)^\.It Cm {command}\b")
+            for option in options + EVERYWHERE:
+                for name in option.split(","):
+                    self.assertRegex(page, rf"(?m)^\.It (.* )?Fl {name[1:]}( |$)", name)
 
     def test_without_a_command_help_goes_to_stderr_and_the_code_is_2(self):
         self.assertEqual(self.cairn(code=USAGE), "")

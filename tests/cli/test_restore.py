@@ -99,7 +99,8 @@ class RestoreTest(CairnTest):
         self.assertEqual(self.restored(), {"a", "sub", "sub/b.txt", "sub/c.log", "link"})
 
     def test_delete_from_the_root_needs_a_filter(self):
-        for target in ("/", "//", "/.", "/usr/.."):
+        (self.root / "root").symlink_to("/")
+        for target in ("/", "//", "/.", "/usr/..", self.root / "root"):
             self.assertIn("--delete", self.fails(USAGE, "restore", "latest", "-t", target, "--delete",
                                                  "--dry-run"))
         self.cairn("restore", "latest", "-t", "/", "--delete", "--dry-run", "-i", "/no/such/thing")

@@ -108,11 +108,13 @@ class SourcesTest(CairnTest):
 
     def test_the_repository_leaves_itself_out(self):
         self.write("a")
-        self.cairn("snapshot", "-v", self.root, code=0)
-        self.assertIn(f"leaving out cairn's own {self.repo}", self.last_error)
+        self.cairn("snapshot", "-v", self.root)
+        self.assertIn(f"leaving out cairn's own {self.repo}\n", self.last_error)
+        self.assertIn(f"leaving out cairn's own {self.cache}/", self.last_error)
         names = {entry["path"] for entry in self.json("ls", "-R", "latest")["entries"]}
         self.assertIn(f"{self.source}/a", names)
-        self.assertFalse([name for name in names if name.startswith((f"{self.repo}", f"{self.cache}"))])
+        self.assertFalse([name for name in names
+                          if name.startswith((f"{self.repo}", f"{self.cache}/"))])
         self.assertIn("cannot hold itself", self.fails(USAGE, "snapshot", self.repo / "packs"))
         self.assertIn("cannot hold itself", self.fails(USAGE, "snapshot", self.repo))
 
@@ -149,6 +151,13 @@ class ExcludeTest(CairnTest):
         self.assertEqual(self.paths(), {"keep.c", "sub", "sub/cache", "sub/cache/y"})
         self.fails(USAGE, "snapshot", self.source, "-e", "")
         self.fails(USAGE, "snapshot", self.source, "-e", "[a")
+
+    def test_patterns_are_bytes_whatever_the_locale(self):
+        self.write("\u00e9.o")
+        self.snapshot("-e", "?.o")
+        self.assertIn("\u00e9.o", self.paths())
+        self.snapshot("-e", "??.o")
+        self.assertNotIn("\u00e9.o", self.paths())
 
     def test_patterns_from_a_file(self):
         rules = self.root / "rules"
