@@ -59,7 +59,7 @@ constexpr std::array kKnown{
     KnownFileSystem{BTRFS_SUPER_MAGIC, kGood},
     KnownFileSystem{TMPFS_MAGIC, kMemory},
     KnownFileSystem{RAMFS_MAGIC, FileSystemTraits{.tmpfs = true}},
-    KnownFileSystem{OVERLAYFS_SUPER_MAGIC, kLocal},
+    KnownFileSystem{OVERLAYFS_SUPER_MAGIC, FileSystemTraits{.leases_tell = false}},
     KnownFileSystem{F2FS_SUPER_MAGIC, kLocal},
     KnownFileSystem{0x2FC12FC1, kLocal},  // ZFS
     KnownFileSystem{0xCA451A4E, kLocal},  // bcachefs

@@ -41,6 +41,7 @@ struct FileSystemTraits {
   bool stable_inodes = true;  // false on FUSE, CIFS, FAT: inode numbers are no part of a witness
   bool own_clock = true;      // false on network file systems and FUSE: times are a server's
   bool tmpfs = false;         // or another one without writeback
+  bool leases_tell = true;    // false on overlayfs, which grants leases on files that are mapped
 };
 StatusOr<FileSystemTraits> TraitsOf(int descriptor);
 

@@ -177,7 +177,8 @@ StatusOr<FileScanner::Result> FileScanner::ScanStream(
   return Result{.bytes = cutter.bytes(), .has_hole = false};
 }
 
-StatusOr<std::pair<ByteSpan, bool>> FileScanner::ReadSmall(int descriptor, size_t limit) {
+StatusOr<std::pair<ByteSpan, bool>> FileScanner::ReadSmall(int descriptor, size_t limit,
+                                                           uint64_t expected) {
   CutterContext& context = state_->context;
   if (context.capacity <= limit) {
     context.buffer = std::make_unique_for_overwrite<uint8_t[]>(limit + 1);
@@ -191,8 +192,9 @@ StatusOr<std::pair<ByteSpan, bool>> FileScanner::ReadSmall(int descriptor, size_
                      static_cast<off_t>(size));
     });
     if (got < 0) return ErrnoError(errno, "read", "the file");
-    if (got == 0) return std::pair(ByteSpan(context.buffer.get(), size), true);
     size += static_cast<size_t>(got);
+    const bool whole = expected > 0 && size == expected && size <= limit;
+    if (got == 0 || whole) return std::pair(ByteSpan(context.buffer.get(), size), true);
   }
   return std::pair(ByteSpan(), false);
 }

@@ -55,8 +55,9 @@ class FileScanner {
   StatusOr<Result> ScanStream(int descriptor, absl::FunctionRef<Status(const Piece&)> visit);
   // If the file ends within `limit` bytes, these bytes (valid until the next call of any method but
   // ScanMemory) and true, ready to be scanned from memory; used to keep small files whole in a
-  // frame. Otherwise nothing and false.
-  StatusOr<std::pair<ByteSpan, bool>> ReadSmall(int descriptor, size_t limit);
+  // frame. Otherwise nothing and false. A read that gives exactly `expected` bytes (not 0) is taken
+  // for the whole: for a caller that compares the file's size afterwards.
+  StatusOr<std::pair<ByteSpan, bool>> ReadSmall(int descriptor, size_t limit, uint64_t expected);
   Status ScanMemory(ByteSpan content, absl::FunctionRef<Status(const Piece&)> visit);
 
  private:

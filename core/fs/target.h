@@ -74,6 +74,9 @@ class TargetDirectory {
  public:
   virtual ~TargetDirectory() = default;
 
+  // True if Directory() has made it: nothing but what was put there through it is in it, unless
+  // somebody else is at work at the same time, which every operation bears.
+  virtual bool MadeHere() const = 0;
   // What is there now, if anything. "": the directory itself.
   virtual StatusOr<std::optional<FileStatus>> Stat(const std::string& name) = 0;
   // Ascending by bytes.

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -77,6 +79,24 @@ class AttributeSetter {
 
   StatusOr<AttributeReport> Run(StatusOr<XattrList> present) {
     ASSIGN_OR_RETURN(now_, StatAt(fd_, ""));
+    return RunKnowing(std::move(present));
+  }
+
+  // Nothing if the file was not what it is taken for here, or something was refused.
+  StatusOr<std::optional<AttributeReport>> RunOnNewFile() {
+    now_.type = EntryType::kFile;
+    now_.mode = 0600;
+    now_.uid = ::geteuid();
+    now_.gid = ::getegid();
+    now_.mtime = {std::numeric_limits<int64_t>::min(), 0};
+    ASSIGN_OR_RETURN(AttributeReport report, RunKnowing(XattrList{}));
+    const bool as_expected = !owner_refused_ && !report.owner && !report.mode;
+    if (!as_expected) return std::optional<AttributeReport>();
+    return std::optional<AttributeReport>(std::move(report));
+  }
+
+ private:
+  StatusOr<AttributeReport> RunKnowing(StatusOr<XattrList> present) {
     if (now_.type != wanted_.type) {
       return FailedPrecondition(absl::StrFormat("set attributes of %s: it is a %s, not a %s", name_,
                                                 EntryTypeName(now_.type),
@@ -100,7 +120,6 @@ class AttributeSetter {
     return std::move(report_);
   }
 
- private:
   Status SetOwner() {
     if (now_.uid == wanted_.uid && now_.gid == wanted_.gid) return OkStatus();
     if (wanted_.uid == kNoId || wanted_.gid == kNoId) {
@@ -237,6 +256,17 @@ StatusOr<AttributeReport> ApplyAttributes(int descriptor, const Attributes& want
                                           const std::string& label) {
   AttributeSetter setter(descriptor, DescriptorKind::kOpen, wanted, label);
   return setter.Run(ReadXattrs(descriptor, ""));
+}
+
+StatusOr<AttributeReport> ApplyAttributesToNewFile(int descriptor, const Attributes& wanted,
+                                                   const std::string& label) {
+  // Rights are lent only by who is known to be the owner.
+  if ((wanted.mode & kSetIdBits) == 0 && !WantsCapability(wanted)) {
+    AttributeSetter setter(descriptor, DescriptorKind::kOpen, wanted, label);
+    ASSIGN_OR_RETURN(std::optional<AttributeReport> report, setter.RunOnNewFile());
+    if (report) return *std::move(report);
+  }
+  return ApplyAttributes(descriptor, wanted, label);
 }
 
 StatusOr<AttributeReport> ApplyAttributesAt(int directory, const std::string& name,

@@ -16,6 +16,11 @@ namespace cairn {
 // Of an open file or directory.
 StatusOr<AttributeReport> ApplyAttributes(int descriptor, const Attributes& wanted,
                                           const std::string& label);
+// Of a file that this process has just made, 0600, in a directory that gives its files no access
+// control list: what it has need not be asked for. Where the owner proves to be another one (of a
+// set-group-id directory), does what ApplyAttributes does.
+StatusOr<AttributeReport> ApplyAttributesToNewFile(int descriptor, const Attributes& wanted,
+                                                   const std::string& label);
 // Of anything that an O_PATH descriptor holds; it was opened as `name` in `directory`, where its
 // extended attributes are read.
 StatusOr<AttributeReport> ApplyAttributesAt(int directory, const std::string& name,

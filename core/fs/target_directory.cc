@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,7 +81,10 @@ Status CheckSpecial(const Entry& entry) {
 
 class PosixTargetDirectory : public TargetDirectory {
  public:
-  explicit PosixTargetDirectory(TargetHandle handle) : handle_(std::move(handle)) {}
+  PosixTargetDirectory(TargetHandle handle, bool made_here)
+      : handle_(std::move(handle)), made_here_(made_here) {}
+
+  bool MadeHere() const override { return made_here_; }
 
   StatusOr<std::optional<FileStatus>> Stat(const std::string& name) override {
     if (!name.empty()) RETURN_IF_ERROR(CheckName(name));
@@ -101,7 +105,7 @@ class PosixTargetDirectory : public TargetDirectory {
   StatusOr<std::unique_ptr<TargetFile>> CreateFile(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
     ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, OpenToChange());
-    return CreateTargetFile(handle_, pin.descriptor(), name);
+    return CreateTargetFile(handle_, pin.descriptor(), GivesAcls(pin.descriptor()), name);
   }
 
   StatusOr<Descriptor> OpenForRead(const std::string& name) override {
@@ -118,25 +122,23 @@ class PosixTargetDirectory : public TargetDirectory {
   StatusOr<std::shared_ptr<TargetDirectory>> Directory(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
     ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, handle_.directory->Open());
-    if (!StatAt(pin.descriptor(), name.c_str()).ok()) {
+    bool made = false;
+    if (made_here_ || !StatAt(pin.descriptor(), name.c_str()).ok()) {
       RETURN_IF_ERROR(MakeWritable(pin.descriptor()));
-      if (::mkdirat(pin.descriptor(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-        return ErrnoError(errno, "create directory", name);
-      }
+      made = ::mkdirat(pin.descriptor(), name.c_str(), 0700) == 0;
+      if (!made && errno != EEXIST) return ErrnoError(errno, "create directory", name);
     }
-    StatusOr<std::shared_ptr<TargetDirectory>> child = ExistingDirectory(name);
+    StatusOr<std::shared_ptr<TargetDirectory>> child = Child(name, made);
     if (child.status().code() == StatusCode::kPermissionDenied &&
         GrantToOwner(pin.descriptor(), name.c_str())) {
-      child = ExistingDirectory(name);
+      child = Child(name, made);
     }
     return child;
   }
 
   StatusOr<std::shared_ptr<TargetDirectory>> ExistingDirectory(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
-    ASSIGN_OR_RETURN(std::shared_ptr<SourceDirectory> child,
-                     handle_.pool->OpenChild(handle_.directory, name));
-    return std::make_shared<PosixTargetDirectory>(TargetHandle{handle_.pool, std::move(child)});
+    return Child(name, /*made=*/false);
   }
 
   Status Remove(const std::string& name) override {
@@ -155,6 +157,26 @@ class PosixTargetDirectory : public TargetDirectory {
   }
 
  private:
+  StatusOr<std::shared_ptr<TargetDirectory>> Child(const std::string& name, bool made) {
+    ASSIGN_OR_RETURN(std::shared_ptr<SourceDirectory> child,
+                     handle_.pool->OpenChild(handle_.directory, name));
+    return std::make_shared<PosixTargetDirectory>(TargetHandle{handle_.pool, std::move(child)},
+                                                  made);
+  }
+
+  // Whether new files get access control lists from it. Asked for once: attributes are set after
+  // the children are there.
+  bool GivesAcls(int descriptor) {
+    Answer answer = gives_acls_.load(std::memory_order_relaxed);
+    if (answer == Answer::kUnknown) {
+      const bool none = ::fgetxattr(descriptor, "system.posix_acl_default", nullptr, 0) < 0 &&
+                        (errno == ENODATA || errno == EOPNOTSUPP);
+      answer = none ? Answer::kNo : Answer::kYes;
+      gives_acls_.store(answer, std::memory_order_relaxed);
+    }
+    return answer == Answer::kYes;
+  }
+
   StatusOr<SourceDirectory::Pin> OpenToChange() {
     ASSIGN_OR_RETURN(SourceDirectory::Pin pin, handle_.directory->Open());
     RETURN_IF_ERROR(MakeWritable(pin.descriptor()));
@@ -174,8 +196,12 @@ class PosixTargetDirectory : public TargetDirectory {
     return OkStatus();
   }
 
+  enum class Answer : uint8_t { kUnknown, kNo, kYes };
+
   const TargetHandle handle_;
+  const bool made_here_;
   std::atomic<bool> writable_ = false;
+  std::atomic<Answer> gives_acls_ = Answer::kUnknown;
 };
 
 StatusOr<std::vector<std::string>> PosixTargetDirectory::List() {
@@ -302,7 +328,8 @@ StatusOr<std::shared_ptr<TargetDirectory>> OpenAbsolute(const std::string& path)
   auto pool = std::make_shared<DirectoryPool>();
   // The last part may be a symlink too.
   ASSIGN_OR_RETURN(std::shared_ptr<SourceDirectory> top, pool->OpenTop(path + "/."));
-  return std::make_shared<PosixTargetDirectory>(TargetHandle{std::move(pool), std::move(top)});
+  return std::make_shared<PosixTargetDirectory>(TargetHandle{std::move(pool), std::move(top)},
+                                                /*made_here=*/false);
 }
 
 }  // namespace

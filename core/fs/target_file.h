@@ -11,8 +11,9 @@
 
 namespace cairn {
 
-// `directory` is the handle's, open. REQUIRES: `name` is a valid entry name.
+// `directory` is the handle's, open; `gives_acls`: its files get access control lists from it.
+// REQUIRES: `name` is a valid entry name.
 StatusOr<std::unique_ptr<TargetFile>> CreateTargetFile(TargetHandle handle, int directory,
-                                                       std::string name);
+                                                       bool gives_acls, std::string name);
 
 }  // namespace cairn

@@ -2,8 +2,6 @@
 #include "core/fs/witness.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -51,11 +49,6 @@ bool IgnoreSigio() {
   return ::sigaction(SIGIO, &action, nullptr) == 0;
 }
 
-bool IsOverlay(int descriptor) {
-  struct statfs stat;
-  return ::fstatfs(descriptor, &stat) != 0 || stat.f_type == OVERLAYFS_SUPER_MAGIC;
-}
-
 }  // namespace
 
 Witness MakeWitness(const FileStatus& status, const FileSystemTraits& traits) {
@@ -90,9 +83,9 @@ bool NeedsLease(const FileStatus& status, const Timestamp& now, const FileSystem
   return traits.tmpfs || status.ctime > Before(now, kWritebackSeconds * kNanosecondsPerSecond);
 }
 
-bool NobodyWrites(int descriptor) {
+bool NobodyWrites(int descriptor, const FileSystemTraits& traits) {
   static const bool ignored = IgnoreSigio();
-  if (!ignored || IsOverlay(descriptor)) return false;
+  if (!ignored || !traits.leases_tell) return false;
   if (::fcntl(descriptor, F_SETLEASE, F_RDLCK) == 0) {
     return ::fcntl(descriptor, F_SETLEASE, F_UNLCK) == 0;
   }

@@ -45,7 +45,7 @@ bool NeedsLease(const FileStatus& status, const Timestamp& now, const FileSystem
 // always on overlayfs, which grants leases on files that are mapped for writing (the mapping
 // belongs to the file below). `descriptor` is open for reading only.
 // Process-wide: ignores SIGIO from the first call on, since a lease that is broken sends it.
-bool NobodyWrites(int descriptor);
+bool NobodyWrites(int descriptor, const FileSystemTraits& traits);
 
 // The running hash of a directory, or of a leaf of a large one: names and witnesses of its entries
 // in order of names. Thread-compatible.

@@ -104,7 +104,10 @@ Status BlobWriter::SealAndAdd(const RawFrame& frame, bool node) {
   StatusOr<SealedFrame> sealed = codec->Seal(frame, repository_.hasher());
   ReturnCodec(std::move(codec));
   Status status = sealed.ok() ? assembler_.Add(*std::move(sealed), node) : sealed.status();
-  if (status.ok() && assembler_.finished_bytes() >= kNamePacksBytes) status = NamePacks();
+  if (status.ok() && (assembler_.finished_bytes() >= kNamePacksBytes ||
+                      assembler_.finished_blobs() >= kNamePacksBlobs)) {
+    status = NamePacks();
+  }
   if (!status.ok()) {
     Fail(std::move(status));
     return Failure();

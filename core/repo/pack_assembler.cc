@@ -40,7 +40,10 @@ Status PackAssembler::AddToOpenPack(const SealedFrame& frame, bool node) {
                                                 node ? kPackHasNodes : kPackHasChunks));
   }
   RETURN_IF_ERROR(writer->Add(frame).status());
-  if (writer->bytes() >= config_.pack_target_bytes) full_.push_back(std::move(writer));
+  if (writer->bytes() >= config_.pack_target_bytes ||
+      writer->footer().blobs.size() >= kMaxPackBlobs) {
+    full_.push_back(std::move(writer));
+  }
   return OkStatus();
 }
 
@@ -48,6 +51,7 @@ Status PackAssembler::FinishPack(std::unique_ptr<PackWriter> writer) {
   ASSIGN_OR_RETURN(const PackInfo info, writer->Finish());
   MutexLock lock(mutex_);
   finished_bytes_ += info.bytes;
+  finished_blobs_ += writer->footer().blobs.size();
   finished_.push_back({info, writer->footer()});
   return OkStatus();
 }
@@ -82,6 +86,7 @@ Status PackAssembler::Flush() {
 std::vector<FinishedPack> PackAssembler::TakeFinished() {
   MutexLock lock(mutex_);
   finished_bytes_ = 0;
+  finished_blobs_ = 0;
   return std::exchange(finished_, {});
 }
 
@@ -93,6 +98,11 @@ uint64_t PackAssembler::stored_bytes() const {
 uint64_t PackAssembler::finished_bytes() const {
   MutexLock lock(mutex_);
   return finished_bytes_;
+}
+
+uint64_t PackAssembler::finished_blobs() const {
+  MutexLock lock(mutex_);
+  return finished_blobs_;
 }
 
 }  // namespace cairn

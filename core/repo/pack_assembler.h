@@ -34,12 +34,17 @@ class PackAssembler {
   // Finishes what is open. Nothing may be added at the same time.
   Status Flush();
 
-  // Stored bytes of all frames so far, and of those in packs that are finished and not yet taken.
+  // Stored bytes of all frames so far.
   uint64_t stored_bytes() const;
+  // What the packs hold that are finished and not yet taken.
   uint64_t finished_bytes() const;
+  uint64_t finished_blobs() const;
 
  private:
   static constexpr uint64_t kSmallCommitBytes = 1 * kMiB;
+  // A footer is held in memory, and put into the index, at once: of tiny files, a pack of full size
+  // would have a million.
+  static constexpr size_t kMaxPackBlobs = 128 * 1024;
 
   Status AddToOpenPack(const SealedFrame& frame, bool node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status SpillSmall() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -59,6 +64,7 @@ class PackAssembler {
   std::vector<FinishedPack> finished_ ABSL_GUARDED_BY(mutex_);
   uint64_t stored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t finished_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t finished_blobs_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace cairn

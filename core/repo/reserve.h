@@ -11,7 +11,7 @@
 
 namespace cairn {
 
-inline constexpr uint64_t kReserveBytes = 16 * kMiB;
+inline constexpr uint64_t kReserveBytes = 4 * kMiB;
 
 // Makes the reserve if it is not there and leaves room for as much again; where there is no room,
 // that is no error.

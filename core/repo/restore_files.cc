@@ -331,9 +331,11 @@ Status FileRestorer::Place(Job& job) {
   RETURN_IF_ERROR(OpenFile(job, &file));
   const Attributes attributes =
       AttributesOf(context_.repository, what.entry, what.path, context_.report);
-  ASSIGN_OR_RETURN(const auto status, what.directory->Stat(what.entry.name));
-  if (status && status->type == EntryType::kDirectory) {
-    RETURN_IF_ERROR(RemoveDirectory(*what.directory, what.entry.name, what.path));
+  if (!what.directory->MadeHere()) {
+    ASSIGN_OR_RETURN(const auto status, what.directory->Stat(what.entry.name));
+    if (status && status->type == EntryType::kDirectory) {
+      RETURN_IF_ERROR(RemoveDirectory(*what.directory, what.entry.name, what.path));
+    }
   }
   ASSIGN_OR_RETURN(const AttributeReport report, file->Commit(attributes));
   context_.report.NotSet(report);

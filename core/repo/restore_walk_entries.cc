@@ -20,7 +20,9 @@ Status RestoreWalk::EnterOther(const std::string& path, const Entry& entry) {
   file.directory = levels_.back().directory;
   if (file.directory == nullptr) return Restore(std::move(file));
 
-  StatusOr<std::optional<FileStatus>> status = file.directory->Stat(entry.name);
+  // Names in a tree differ: nothing can be there yet in a directory that is new.
+  StatusOr<std::optional<FileStatus>> status =
+      file.directory->MadeHere() ? std::optional<FileStatus>() : file.directory->Stat(entry.name);
   StatusOr<Decision> decision = status.ok() ? Decide(file, *status) : status.status();
   if (!decision.ok()) {
     context_.report.Problem(file.path, Message(decision.status()));

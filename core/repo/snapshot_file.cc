@@ -105,7 +105,7 @@ Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTr
   }
   for (int attempt = 1;; ++attempt) {
     const FileStatus before = result.status;
-    if (NeedsLease(before, CoarseNow(), traits) && !NobodyWrites(file->get())) {
+    if (NeedsLease(before, CoarseNow(), traits) && !NobodyWrites(file->get(), traits)) {
       result.settled = false;
     }
     if (Status status = ReadContent(file->get(), before, traits, result.entry); !status.ok()) {
@@ -147,7 +147,11 @@ Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
   if (whole) RETURN_IF_ERROR(lane_.BeginWholeFile(status.size));
   bool scanned = false;
   if (whole && !may_have_holes) {
-    ASSIGN_OR_RETURN(const auto small, scanner_.ReadSmall(descriptor, BlobWriter::kWholeFileBytes));
+    // The size is looked at again after the reading; it can be trusted where it is known to be
+    // kept.
+    const uint64_t expected = traits.known_good ? status.size : 0;
+    ASSIGN_OR_RETURN(const auto small,
+                     scanner_.ReadSmall(descriptor, BlobWriter::kWholeFileBytes, expected));
     if (small.second) {
       progress_.bytes_read += small.first.size();
       RETURN_IF_ERROR(scanner_.ScanMemory(small.first, visit));

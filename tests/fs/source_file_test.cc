@@ -424,7 +424,7 @@ TEST(ReadSmallTest, GivesTheBytesOfAFileWithinTheLimit) {
     const Bytes content = RandomBytes(size, 8);
     tree.Write("file", AsText(content));
     ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
-    ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 100'000));
+    ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 100'000, 0));
     EXPECT_EQ(small.second, size <= 100'000) << size;
     if (small.second) {
       EXPECT_TRUE(
@@ -442,7 +442,7 @@ TEST(ReadSmallTest, TheLimitMayBeLargerThanTheBuffer) {
   tree.Write("file", AsText(content));
   ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
   FileScanner scanner = MakeScanner();
-  ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 3 * kMiB));
+  ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 3 * kMiB, 0));
   EXPECT_TRUE(small.second);
   EXPECT_EQ(small.first.size(), content.size());
   Pieces pieces;
@@ -453,7 +453,7 @@ TEST(ReadSmallTest, TheLimitMayBeLargerThanTheBuffer) {
 TEST(ReadSmallTest, AShortReadIsNotTheEnd) {
   ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(AT_FDCWD, "/proc/self/smaps"));
   FileScanner scanner = MakeScanner();
-  ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 10 * kMiB));
+  ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 10 * kMiB, 0));
   EXPECT_TRUE(small.second);
   // One read gives no more than a page of it or two; the stack is mapped near the end.
   EXPECT_THAT(std::string(AsText(small.first)), HasSubstr("[stack]"));

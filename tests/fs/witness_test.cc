@@ -159,7 +159,7 @@ TEST_P(NobodyWritesTest, IsTrueForAFileAtRestAndLeavesNoLease) {
   const TempTree tree(GetParam());
   tree.Write("file", "x");
   const UniqueFd reader(::open(tree.Path("file").c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_TRUE(NobodyWrites(reader.get()));
+  EXPECT_TRUE(NobodyWrites(reader.get(), *TraitsOf(reader.get())));
   EXPECT_EQ(::fcntl(reader.get(), F_GETLEASE), F_UNLCK);
 }
 
@@ -167,9 +167,9 @@ TEST_P(NobodyWritesTest, IsFalseWhileSomebodyHasItOpenForWriting) {
   const TempTree tree(GetParam());
   UniqueFd writer = tree.Create("file");
   const UniqueFd reader(::open(tree.Path("file").c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_FALSE(NobodyWrites(reader.get()));
+  EXPECT_FALSE(NobodyWrites(reader.get(), *TraitsOf(reader.get())));
   writer.Reset();
-  EXPECT_TRUE(NobodyWrites(reader.get()));
+  EXPECT_TRUE(NobodyWrites(reader.get(), *TraitsOf(reader.get())));
 }
 
 TEST_P(NobodyWritesTest, IsFalseWhileItIsMappedForWritingThoughTheDescriptorIsClosed) {
@@ -180,9 +180,9 @@ TEST_P(NobodyWritesTest, IsFalseWhileItIsMappedForWritingThoughTheDescriptorIsCl
   ASSERT_NE(map, MAP_FAILED);
   writer.Reset();
   const UniqueFd reader(::open(tree.Path("file").c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_FALSE(NobodyWrites(reader.get()));
+  EXPECT_FALSE(NobodyWrites(reader.get(), *TraitsOf(reader.get())));
   ASSERT_EQ(::munmap(map, 4096), 0);
-  EXPECT_TRUE(NobodyWrites(reader.get()));
+  EXPECT_TRUE(NobodyWrites(reader.get(), *TraitsOf(reader.get())));
 }
 
 INSTANTIATE_TEST_SUITE_P(FileSystems, NobodyWritesTest, ::testing::Values("/tmp", "/dev/shm"));
@@ -208,7 +208,7 @@ int NobodyWritesOnOverlay(const TempTree& tree) {
     writer.Reset();
     const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!reader.valid()) ::_exit(4);
-    ::_exit(NobodyWrites(reader.get()) ? 1 : 0);
+    ::_exit(NobodyWrites(reader.get(), *TraitsOf(reader.get())) ? 1 : 0);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
