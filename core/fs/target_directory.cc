@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
@@ -105,7 +105,7 @@ class PosixTargetDirectory : public TargetDirectory {
   StatusOr<std::unique_ptr<TargetFile>> CreateFile(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
     ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, OpenToChange());
-    return CreateTargetFile(handle_, pin.descriptor(), GivesAcls(pin.descriptor()), name);
+    return CreateTargetFile(handle_, pin.descriptor(), FileTraits(pin.descriptor()), name);
   }
 
   StatusOr<Descriptor> OpenForRead(const std::string& name) override {
@@ -164,17 +164,10 @@ class PosixTargetDirectory : public TargetDirectory {
                                                   made);
   }
 
-  // Whether new files get access control lists from it. Asked for once: attributes are set after
-  // the children are there.
-  bool GivesAcls(int descriptor) {
-    Answer answer = gives_acls_.load(std::memory_order_relaxed);
-    if (answer == Answer::kUnknown) {
-      const bool none = ::fgetxattr(descriptor, "system.posix_acl_default", nullptr, 0) < 0 &&
-                        (errno == ENODATA || errno == EOPNOTSUPP);
-      answer = none ? Answer::kNo : Answer::kYes;
-      gives_acls_.store(answer, std::memory_order_relaxed);
-    }
-    return answer == Answer::kYes;
+  // Asked for once: attributes are set after the children are there.
+  const NewFileTraits& FileTraits(int descriptor) {
+    std::call_once(file_traits_known_, [&] { file_traits_ = NewFileTraitsOf(descriptor); });
+    return file_traits_;
   }
 
   StatusOr<SourceDirectory::Pin> OpenToChange() {
@@ -196,12 +189,11 @@ class PosixTargetDirectory : public TargetDirectory {
     return OkStatus();
   }
 
-  enum class Answer : uint8_t { kUnknown, kNo, kYes };
-
   const TargetHandle handle_;
   const bool made_here_;
   std::atomic<bool> writable_ = false;
-  std::atomic<Answer> gives_acls_ = Answer::kUnknown;
+  std::once_flag file_traits_known_;
+  NewFileTraits file_traits_;
 };
 
 StatusOr<std::vector<std::string>> PosixTargetDirectory::List() {

@@ -2,6 +2,7 @@
 #include "core/fs/target_file.h"
 
 #include <fcntl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -31,10 +32,10 @@ std::string ProcPath(int fd) { return absl::StrFormat("/proc/self/fd/%d", fd); }
 class PosixTargetFile : public TargetFile {
  public:
   // An empty `temporary` says that the file has no name yet.
-  PosixTargetFile(TargetHandle handle, bool gives_acls, std::string name, UniqueFd fd,
+  PosixTargetFile(TargetHandle handle, bool gets_acls, std::string name, UniqueFd fd,
                   std::string temporary)
       : handle_(std::move(handle)),
-        gives_acls_(gives_acls),
+        gets_acls_(gets_acls),
         name_(std::move(name)),
         fd_(std::move(fd)),
         temporary_(std::move(temporary)) {}
@@ -81,8 +82,8 @@ class PosixTargetFile : public TargetFile {
     CHECK(fd_.valid());
     RETURN_IF_ERROR(ReachSize());
     ASSIGN_OR_RETURN(AttributeReport report,
-                     gives_acls_ ? ApplyAttributes(fd_.get(), attributes, name_)
-                                 : ApplyAttributesToNewFile(fd_.get(), attributes, name_));
+                     gets_acls_ ? ApplyAttributes(fd_.get(), attributes, name_)
+                                : ApplyAttributesToNewFile(fd_.get(), attributes, name_));
     ASSIGN_OR_RETURN(const SourceDirectory::Pin directory, handle_.directory->Open());
     if (temporary_.empty()) {
       RETURN_IF_ERROR(GiveName(directory.descriptor()));
@@ -116,7 +117,7 @@ class PosixTargetFile : public TargetFile {
   }
 
   const TargetHandle handle_;
-  const bool gives_acls_;
+  const bool gets_acls_;
   const std::string name_;
   UniqueFd fd_;
   std::string temporary_;
@@ -124,21 +125,23 @@ class PosixTargetFile : public TargetFile {
   std::atomic<uint64_t> end_{0};  // of what was written
 };
 
-// An unnamed file gets its name through /proc, where a descriptor cannot be linked.
-bool HasProc() {
-  static const bool has_proc = ::access("/proc/self/fd", X_OK) == 0;
-  return has_proc;
-}
-
 }  // namespace
 
+NewFileTraits NewFileTraitsOf(int directory) {
+  const bool no_acls = ::fgetxattr(directory, "system.posix_acl_default", nullptr, 0) < 0 &&
+                       (errno == ENODATA || errno == EOPNOTSUPP);
+  // An unnamed file may have to get its name through /proc.
+  return {.get_acls = !no_acls, .may_be_unnamed = ::access("/proc/self/fd", X_OK) == 0};
+}
+
 StatusOr<std::unique_ptr<TargetFile>> CreateTargetFile(TargetHandle handle, int directory,
-                                                       bool gives_acls, std::string name) {
+                                                       const NewFileTraits& traits,
+                                                       std::string name) {
   constexpr int kFlags = O_WRONLY;
   constexpr mode_t kMode = 0600;
   UniqueFd fd;
   std::string temporary;
-  if (HasProc()) fd.Reset(OpenBeneath(directory, ".", kFlags | O_TMPFILE, kMode));
+  if (traits.may_be_unnamed) fd.Reset(OpenBeneath(directory, ".", kFlags | O_TMPFILE, kMode));
   if (!fd.valid()) {
     ASSIGN_OR_RETURN(
         temporary, MakeTemporary(name, [&](const char* candidate) {
@@ -146,7 +149,7 @@ StatusOr<std::unique_ptr<TargetFile>> CreateTargetFile(TargetHandle handle, int 
           return fd.get();
         }));
   }
-  return std::make_unique<PosixTargetFile>(std::move(handle), gives_acls, std::move(name),
+  return std::make_unique<PosixTargetFile>(std::move(handle), traits.get_acls, std::move(name),
                                            std::move(fd), std::move(temporary));
 }
 

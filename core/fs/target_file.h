@@ -11,9 +11,16 @@
 
 namespace cairn {
 
-// `directory` is the handle's, open; `gives_acls`: its files get access control lists from it.
-// REQUIRES: `name` is a valid entry name.
+// What new files of a directory are like.
+struct NewFileTraits {
+  bool get_acls = true;         // by the directory's default access control list
+  bool may_be_unnamed = false;  // can get their name when they are complete
+};
+NewFileTraits NewFileTraitsOf(int directory);
+
+// `directory` is the handle's, open. REQUIRES: `name` is a valid entry name.
 StatusOr<std::unique_ptr<TargetFile>> CreateTargetFile(TargetHandle handle, int directory,
-                                                       bool gives_acls, std::string name);
+                                                       const NewFileTraits& traits,
+                                                       std::string name);
 
 }  // namespace cairn

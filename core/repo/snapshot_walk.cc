@@ -44,8 +44,11 @@ struct SnapshotWalk::Slot {
   Witness witness = 0;
   bool dropped = false;  // vanished, or cannot be kept
   bool from_base = false;
-  Entry entry;
+  Entry entry;                  // as far as it is not the base's as it is
   const Entry* base = nullptr;  // in Directory::leaf
+
+  bool IsBase() const { return from_base && status.type != EntryType::kDirectory; }
+  const Entry& Result() const { return IsBase() ? *base : entry; }
 };
 
 struct SnapshotWalk::Directory {
@@ -411,6 +414,7 @@ Status SnapshotWalk::GatherNames(Directory& d) {
     }
   }
   const bool with_leaf = d.leaf.has_value();
+  if (with_leaf) d.slots.reserve(d.leaf->entries.size());
   const std::string last =
       with_leaf && !d.leaf->entries.empty() ? d.leaf->entries.back().name : std::string();
   while (d.next_name) {
@@ -490,7 +494,6 @@ Status SnapshotWalk::Dispatch(const DirectoryRef& directory, int descriptor, int
     Slot& slot = d.slots[i];
     if (slot.status.type == EntryType::kDirectory) continue;
     if (slot.from_base) {
-      slot.entry = *slot.base;
       CountUnchanged(d, slot);
       continue;
     }
@@ -606,7 +609,7 @@ void SnapshotWalk::CountUnchanged(const Directory& d, const Slot& slot) {
   }
   ++progress.files;
   ++progress.files_unchanged;
-  progress.bytes += slot.entry.size;
+  progress.bytes += slot.base->size;
   if (context_.options.on_file) {
     context_.options.on_file(Join(d.path, slot.name), FileVerdict::kUnchanged);
   }
@@ -636,7 +639,7 @@ void SnapshotWalk::CountRead(const Directory& d, const Slot& slot, const Entry* 
 Status SnapshotWalk::FinishSpan(Directory& d) {
   const bool same = d.leaf && d.same_names_and_witnesses &&
                     std::all_of(d.slots.begin(), d.slots.end(), [](const Slot& slot) {
-                      return !slot.dropped && slot.entry == *slot.base;
+                      return !slot.dropped && (slot.IsBase() || slot.entry == *slot.base);
                     });
   if (!same) return AddSlots(d);
   d.same_leaves.push_back({d.leaf->entries.empty() ? "" : d.leaf->entries.back().name,
@@ -717,8 +720,9 @@ Status SnapshotWalk::AddSlots(Directory& d) {
   for (Slot& slot : d.slots) {
     if (slot.dropped) continue;
     // One with an entry unread is looked at again.
-    d.open_witnesses.emplace_back(slot.name, slot.entry.unread ? 0 : slot.witness);
-    RETURN_IF_ERROR(d.builder->Add(slot.entry));
+    const Entry& entry = slot.Result();
+    d.open_witnesses.emplace_back(slot.name, entry.unread ? 0 : slot.witness);
+    RETURN_IF_ERROR(d.builder->Add(entry));
   }
   return OkStatus();
 }

@@ -98,6 +98,11 @@ StatusOr<typename Sequence::Node> DecodeNode(ByteSpan bytes) {
   NodeSectionReader in(bytes, Sequence::kName, /*is_root=*/false);
   typename Sequence::Node node;
   node.level = in.level();
+  if (node.level == 0) {
+    (node.*Sequence::kItems).reserve(in.count());
+  } else {
+    node.children.reserve(in.count());
+  }
   for (size_t i = 0; i < in.count() && in.ok(); ++i) {
     if (node.level == 0) {
       DecodeItem(in, (node.*Sequence::kItems).emplace_back());
