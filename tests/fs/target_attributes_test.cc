@@ -179,6 +179,22 @@ TEST_F(TargetAttributesTest, ANewFileKeepsNoAclThatItsDirectoryGaveIt) {
   EXPECT_EQ(StatOf(Path("d")).st_mode, S_IFDIR | 0750U);
 }
 
+TEST_F(TargetAttributesTest, ANewFileDoesNotKeepTheGroupOfASetGroupIdDirectory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives away groups";
+  ASSERT_EQ(::chown(Path("").c_str(), 0, kOrdinaryUser), 0);
+  ASSERT_EQ(::chmod(Path("").c_str(), 02755), 0);
+  Attributes attributes = Plain();
+  attributes.uid = ::geteuid();
+  attributes.gid = ::getegid();
+  for (const uint32_t mode : {0640U, 02755U}) {
+    attributes.mode = mode;
+    ASSERT_OK_AND_ASSIGN(const AttributeReport report, Commit("f", attributes));
+    EXPECT_FALSE(report.any());
+    EXPECT_EQ(StatOf(Path("f")).st_gid, ::getegid());
+    EXPECT_EQ(StatOf(Path("f")).st_mode, S_IFREG | mode);
+  }
+}
+
 TEST_F(TargetAttributesTest, AModeThatChangesUnderAnEqualAclIsKept) {
   if (!HasXattrs(Path(""))) GTEST_SKIP() << "no extended attributes here";
   Attributes attributes = Plain();
