@@ -7,6 +7,7 @@
 #include "core/base/random.h"
 #include "core/store/pack.h"
 #include "core/store/twin.h"
+#include "core/store/twin_file.h"
 
 namespace cairn {
 namespace {
@@ -73,12 +74,8 @@ Status WriteConfig(ObjectStore& store, const RepositoryConfig& config) {
 }
 
 StatusOr<RepositoryConfig> ReadConfig(ObjectStore& store) {
-  StatusOr<Bytes> file = store.ReadAll(kConfigName, kMaxConfigFileBytes);
-  if (!file.ok() && file.status().code() == StatusCode::kResourceExhausted) {
-    return DataLoss("config: it is far too long");
-  }
-  RETURN_IF_ERROR(file.status());
-  return DecodeConfig(*file, nullptr);
+  ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store, kConfigName, kMaxConfigFileBytes));
+  return DecodeConfig(file, nullptr);
 }
 
 }  // namespace cairn

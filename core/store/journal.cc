@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "core/base/random.h"
 #include "core/store/journal_names.h"
+#include "core/store/twin_file.h"
 
 namespace cairn {
 namespace {
@@ -14,15 +15,6 @@ namespace {
 // a row only where a listing shows what is not there.
 constexpr int kFoldAttempts = 10;
 
-// An object that no writer makes so large is damaged, not a lack of memory.
-StatusOr<Bytes> ReadBounded(ObjectStore& store, const std::string& name, uint64_t max_bytes) {
-  StatusOr<Bytes> file = store.ReadAll(name, max_bytes);
-  if (file.status().code() == StatusCode::kResourceExhausted) {
-    return DataLoss(absl::StrFormat("%s: %s", name, Message(file.status())));
-  }
-  return file;
-}
-
 }  // namespace
 
 Journal::Journal(ObjectStore& store, RepositoryId repository)
@@ -30,7 +22,7 @@ Journal::Journal(ObjectStore& store, RepositoryId repository)
 
 StatusOr<std::optional<Record>> Journal::NextRecord(const JournalHead& head) {
   const std::string name = RecordName(head);
-  const StatusOr<Bytes> file = ReadBounded(store_, name, kMaxRecordFileBytes);
+  const StatusOr<Bytes> file = ReadTwinFile(store_, name, kMaxRecordFileBytes);
   if (absl::IsNotFound(file.status())) return std::optional<Record>();
   RETURN_IF_ERROR(file.status());
   ASSIGN_OR_RETURN(Record record, DecodeRecord(repository_, *file, name));
@@ -54,7 +46,7 @@ StatusOr<uint64_t> Journal::NewestFold() {
 
 StatusOr<JournalState> Journal::ReadFold(uint64_t number, std::string* damage) {
   const std::string name = FoldName(number);
-  ASSIGN_OR_RETURN(const Bytes file, ReadBounded(store_, name, kMaxFoldFileBytes));
+  ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store_, name, kMaxFoldFileBytes));
   ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(kFoldMagic, file, name));
   if (decoded.twin.repository != repository_) {
     return DataLoss(name + " belongs to another repository");

@@ -66,6 +66,15 @@ class Journal {
   };
   StatusOr<std::vector<Finding>> Verify();
 
+  // What can be had of a journal that ReadState fails on: for looking at it, and for reading beside
+  // the damage. Nobody appends to it. UNIMPLEMENTED if something is of a newer version.
+  struct Remains {
+    JournalState sound;          // after the last record that can be reached in order
+    std::vector<Record> beyond;  // sound in themselves, ascending; something before them is lost
+    uint64_t last_number = 0;    // of all that are there, readable or not
+  };
+  StatusOr<Remains> ReadRemains();
+
  private:
   // The newest fold, if its number is not below `number`.
   StatusOr<std::optional<JournalState>> FoldReaching(uint64_t number);

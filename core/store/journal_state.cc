@@ -93,16 +93,23 @@ Status JournalState::Apply(const Record& record) {
     return Annotate(sound, absl::StrFormat("journal record %d", record.number));
   }
 
+  TakeEffect(entries, record.number);
+  head_ = {.number = record.number, .hash = record.hash};
+  short_hashes_.push_back(ShortHash(record.hash));
+  return OkStatus();
+}
+
+void JournalState::TakeEffect(const RecordEntries& entries, uint64_t number) {
   ended_.insert(entries.ended.begin(), entries.ended.end());
   for (const PackInfo& pack : entries.packs) {
     packs_[pack.name] = {
-        .info = pack, .state = PackState::kLive, .named_at = record.number, .since = record.number};
+        .info = pack, .state = PackState::kLive, .named_at = number, .since = number};
   }
   const auto set_state = [&](const std::vector<PackName>& names, PackState state) {
     for (const PackName& name : names) {
       PackEntry& entry = packs_[name];
       entry.state = state;
-      entry.since = record.number;
+      entry.since = number;
     }
   };
   set_state(entries.rescue, PackState::kLive);
@@ -112,7 +119,7 @@ Status JournalState::Apply(const Record& record) {
 
   for (const SnapshotEntry& snapshot : entries.snapshots) {
     snapshots_[snapshot.id] = {
-        .snapshot = snapshot, .record = record.number, .held = false, .tags = std::nullopt};
+        .snapshot = snapshot, .record = number, .held = false, .tags = std::nullopt};
   }
   for (const SnapshotId& id : entries.forget) snapshots_.erase(id);
   const auto set_held = [&](const std::vector<SnapshotId>& ids, bool held) {
@@ -129,10 +136,24 @@ Status JournalState::Apply(const Record& record) {
       found->second.tags = tags.tags;
     }
   }
+}
 
+void JournalState::ApplyBeyondLoss(const Record& record) {
+  RecordEntries entries = record.entries;
+  std::erase_if(entries.packs, [&](const PackInfo& pack) { return packs_.contains(pack.name); });
+  std::set<PackName> added;
+  for (const PackInfo& pack : entries.packs) added.insert(pack.name);
+  const auto is_unknown = [&](const PackName& name) {
+    const PackEntry* const entry = FindPack(name);
+    return entry == nullptr ? !added.contains(name) : entry->state == PackState::kPurged;
+  };
+  std::erase_if(entries.rescue, is_unknown);
+  std::erase_if(entries.condemn, is_unknown);
+  std::erase_if(entries.purge, is_unknown);
+  std::erase_if(entries.snapshots,
+                [&](const SnapshotEntry& snapshot) { return snapshots_.contains(snapshot.id); });
+  TakeEffect(entries, record.number);
   head_ = {.number = record.number, .hash = record.hash};
-  short_hashes_.push_back(ShortHash(record.hash));
-  return OkStatus();
 }
 
 const PackEntry* JournalState::FindPack(const PackName& name) const {

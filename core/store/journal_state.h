@@ -52,6 +52,11 @@ class JournalState {
   // not an error and does nothing. INTERNAL if the record is not the next one.
   Status Apply(const Record& record);
 
+  // For a journal that lost records before this one: what of it makes sense takes effect, the rest
+  // is left out, and the head moves to it; short_hashes() stays that of the records before the
+  // loss. What becomes of it is for reading only.
+  void ApplyBeyondLoss(const Record& record);
+
   // Whether Apply would take a record of these entries: what a writer asks before it places one,
   // for a record that makes no sense would stop everybody.
   Status CheckEntries(const RecordEntries& entries) const;
@@ -75,6 +80,9 @@ class JournalState {
  private:
   friend Bytes EncodeFold(const JournalState& state);
   friend StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
+
+  // REQUIRES: CheckEntries takes them.
+  void TakeEffect(const RecordEntries& entries, uint64_t number);
 
   JournalHead head_;
   std::map<PackName, PackEntry> packs_;
