@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "cli/exit_code.h"
+#include "core/index/stop_gate.h"
 
 namespace cairn {
 namespace {
@@ -42,6 +44,35 @@ void Handle(int signal_number, void (*handler)(int)) {
   ::sigaction(signal_number, &action, nullptr);
 }
 
+void StopWhenTold(const sigset_t& stop) {
+  for (;;) {
+    int signal_number = 0;
+    if (::sigwait(&stop, &signal_number) != 0) continue;
+    const StopGate::Closed closed;
+    // With the signal's own action, which spares processes that no shell could continue.
+    ::pthread_sigmask(SIG_UNBLOCK, &stop, nullptr);
+    ::raise(signal_number);
+    ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
+  }
+}
+
+void TakeStopSignals() {
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGTTOU);
+  struct sigaction tstp {};
+  ::sigaction(SIGTSTP, nullptr, &tstp);
+  // Whoever started this may have wished it to be ignored.
+  const bool is_taken = tstp.sa_handler != SIG_IGN;
+  if (is_taken) ::sigaddset(&blocked, SIGTSTP);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  if (!is_taken) return;
+  sigset_t stop;
+  ::sigemptyset(&stop);
+  ::sigaddset(&stop, SIGTSTP);
+  std::thread([stop] { StopWhenTold(stop); }).detach();
+}
+
 }  // namespace
 
 const StopFlag& InstallSignalHandlers() {
@@ -49,6 +80,7 @@ const StopFlag& InstallSignalHandlers() {
   Handle(SIGTERM, OnStop);
   Handle(SIGPIPE, SIG_IGN);
   Handle(SIGBUS, OnBusError);
+  TakeStopSignals();
   return g_stop;
 }
 

@@ -30,8 +30,8 @@ StatusOr<std::pair<UniqueFd, UniqueFd>> MakePipe() {
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
-// Starts `command` with its standard output on `output`. The signals that cairn ignores or handles
-// are the command's own again.
+// Starts `command` with its standard output on `output`. The signals that cairn ignores, blocks or
+// handles are the command's own again.
 StatusOr<pid_t> Spawn(const std::vector<std::string>& command, int output) {
   std::vector<char*> arguments;
   for (const std::string& argument : command) {
@@ -48,7 +48,12 @@ StatusOr<pid_t> Spawn(const std::vector<std::string>& command, int output) {
   ::sigemptyset(&defaults);
   ::sigaddset(&defaults, SIGPIPE);
   ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  sigset_t mask;
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+  ::sigdelset(&mask, SIGTSTP);
+  ::sigdelset(&mask, SIGTTOU);
+  ::posix_spawnattr_setsigmask(&attributes, &mask);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   pid_t child = -1;
   const int error =
       ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LMDB with owners and errors as values: environment, transactions, cursors. lmdb.cc is the only
-// file that includes LMDB's own header.
+// LMDB with owners and errors as values: environment, transactions, cursors. lmdb.cc and
+// lmdb_txn.cc are the only files that know LMDB's own header.
 //
 // What LMDB asks for, and who sees to it:
 //   - An environment is opened once in a process: opened twice, the first close would drop the
@@ -9,8 +9,9 @@
 //   - Read transactions are short: while one lives, no page freed since is used again. Our readers
 //     promise it (index.h); those of dead processes are cleared at every open.
 //   - A write transaction belongs to one thread, and must not be stopped, for it holds a mutex
-//     that all processes share: WriteTxn blocks the stop signals of its thread. A program with
-//     more threads blocks them there. A killed writer leaves nothing and holds up nobody.
+//     that all processes share: WriteTxn blocks the stop signals of its thread, and holds the
+//     StopGate for a program of several threads. A killed writer leaves nothing and holds up
+//     nobody.
 //   - The map is resized only while this process has no transaction: Env waits for that.
 //   - lock.mdb is never replaced alone: two writers could then enter. Directories are exchanged.
 //   - The file is trusted by LMDB: damage can crash the process, and so does (SIGBUS) a file that
@@ -32,6 +33,7 @@
 #include "core/base/bytes.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/index/stop_gate.h"
 
 struct MDB_env;
 struct MDB_txn;
@@ -127,8 +129,8 @@ class ReadTxn : public Txn {
   bool lookup_is_fresh_ = false;  // the slot's cursor is good for this transaction
 };
 
-// Blocks SIGTSTP, SIGTTIN and SIGTTOU for this thread while it lives. Not what kills: a killed
-// writer harms nobody, and who waits for one must remain interruptible.
+// Blocks SIGTSTP, SIGTTIN and SIGTTOU for this thread while it lives, and holds the StopGate. Not
+// what kills: a killed writer harms nobody, and who waits for one must remain interruptible.
 class StopSignalsBlocked {
  public:
   StopSignalsBlocked();
@@ -138,6 +140,7 @@ class StopSignalsBlocked {
 
  private:
   sigset_t old_mask_;
+  const StopGate::Hold hold_;
 };
 
 // Without Commit, nothing happened. Belongs to its thread. RESOURCE_EXHAUSTED of any call: the
