@@ -12,6 +12,16 @@
 
 namespace cairn {
 
+// Whether a node of `level` ends with `item`, its `items`-th, with which its sections have `bytes`.
+template <typename AnyItem>
+bool EndsNode(size_t level, size_t items, size_t bytes, const AnyItem& item) {
+  if (items >= kMaxNodeItems) return true;
+  // Two items at least above level 0, so that each level has fewer nodes than the one below even
+  // where single items are large.
+  if (bytes >= kMaxSplitBytes && (level == 0 || items >= 2)) return true;
+  return items >= kMinSplitItems && AsksForSplit(static_cast<uint8_t>(level), item);
+}
+
 // Holds one open node a level. After an error all that follows fails. Thread-compatible.
 template <typename Sequence>
 class LevelSplitter {
@@ -79,11 +89,7 @@ class LevelSplitter {
     EncodeItem(item, at.open);
     Extend(at.span, item);
     ++at.items;
-    if (at.items >= kMaxNodeItems) return true;
-    // Two items at least above level 0, so that each level has fewer nodes than the one below even
-    // where single items are large.
-    if (at.open.bytes() >= kMaxSplitBytes && (level == 0 || at.items >= 2)) return true;
-    return at.items >= kMinSplitItems && AsksForSplit(static_cast<uint8_t>(level), item);
+    return EndsNode(level, at.items, at.open.bytes(), item);
   }
 
   Status Close(size_t level) {
