@@ -26,6 +26,7 @@ class CatCommand : public Command {
     return command;
   }
 
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override {
     Output& output = context.output();
     if (output.json()) {

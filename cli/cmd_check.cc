@@ -38,6 +38,7 @@ ProgressState StateOf(const CheckProgress& progress, bool reads_data) {
 class CheckCommand : public Command {
  public:
   CLI::App* Declare(CLI::App& app) override;
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override;
   bool WritesJsonLines() const override { return true; }
 

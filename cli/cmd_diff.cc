@@ -60,6 +60,7 @@ const char* Modifier(const DiffItem& item) {
 class DiffCommand : public Command {
  public:
   CLI::App* Declare(CLI::App& app) override;
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override;
 
  private:

@@ -36,6 +36,7 @@ class FindCommand : public Command {
     return command;
   }
 
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override;
 
  private:

@@ -33,6 +33,7 @@ class LsCommand : public Command {
     return command;
   }
 
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override {
     ASSIGN_OR_RETURN(const SnapshotFilter filter, filter_.Filter());
     ASSIGN_OR_RETURN(const SelectedSnapshot selected,

@@ -47,6 +47,7 @@ ProgressState StateOf(const RestoreProgress& progress) {
 class RestoreCommand : public Command {
  public:
   CLI::App* Declare(CLI::App& app) override;
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override;
   bool WritesJsonLines() const override { return true; }
 

@@ -30,6 +30,7 @@ std::string Lines(const std::vector<std::string>& texts) {
 class SnapshotsCommand : public Command {
  public:
   CLI::App* Declare(CLI::App& app) override;
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override;
 
  private:

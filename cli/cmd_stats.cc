@@ -33,6 +33,7 @@ class StatsCommand : public Command {
     return command;
   }
 
+  bool OnlyReads() const override { return true; }
   StatusOr<ExitCode> Run(Context& context) override {
     return snapshot_ ? OfSnapshot(context) : OfRepository(context);
   }

@@ -22,6 +22,8 @@ class Command {
   virtual StatusOr<ExitCode> Run(Context& context) = 0;
   // With --json: lines with a message_type each, so that an error is one of them; else a document.
   virtual bool WritesJsonLines() const { return false; }
+  // Such a command also runs on a repository whose journal is damaged, with what is known of it.
+  virtual bool OnlyReads() const { return false; }
 };
 
 // Headings of `cairn --help`.

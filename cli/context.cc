@@ -32,11 +32,20 @@ StatusOr<Repository*> Context::OpenRepository() {
 
   RepositoryOptions options;
   ASSIGN_OR_RETURN(options.cache_directory, CacheDirectory());
+  options.beside_damage = only_reads_;
   options.warn = [this](const std::string& message) { output_.Warn(message); };
   StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(**fs, options);
   if (!repository.ok()) return missing(repository.status());
   repository_ = *std::move(repository);
   return repository_.get();
+}
+
+void Context::Finish() {
+  if (only_reads_ || repository_ == nullptr) return;
+  const StatusOr<bool> compacted = repository_->CompactIndexIfGrown();
+  if (!compacted.ok()) {
+    output_.Note(1, "the index was not made smaller: " + std::string(Message(compacted.status())));
+  }
 }
 
 StatusOr<SelectedSnapshot> Context::Select(std::string_view text, const SnapshotFilter& filter,

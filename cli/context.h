@@ -29,9 +29,9 @@ struct SelectedSnapshot {
 // Thread-compatible.
 class Context {
  public:
-  // All of them must outlive it.
-  Context(const GlobalOptions& options, Output& output, const StopFlag& stop)
-      : options_(options), output_(output), stop_(stop) {}
+  // All of them must outlive it. `only_reads` is what the command says of itself.
+  Context(const GlobalOptions& options, Output& output, const StopFlag& stop, bool only_reads)
+      : options_(options), output_(output), stop_(stop), only_reads_(only_reads) {}
 
   const GlobalOptions& options() const { return options_; }
   Output& output() { return output_; }
@@ -43,6 +43,8 @@ class Context {
   // The repository's directory as a file system, without looking whether there is a repository.
   // With `create` it is made where it is missing.
   StatusOr<FileSystem*> OpenDirectory(bool create);
+  // After a command that was done: what is better left to the end.
+  void Finish();
   // How the repository was named.
   const std::string& repository_name() const { return name_; }
 
@@ -57,6 +59,7 @@ class Context {
   const GlobalOptions& options_;
   Output& output_;
   const StopFlag& stop_;
+  const bool only_reads_;
   std::string name_;
   std::unique_ptr<FileSystem> fs_;
   std::unique_ptr<Repository> repository_;

@@ -62,9 +62,10 @@ void RequestVersion(std::vector<Declared>& declared, Declared*& chosen) {
 
 ExitCode RunCommand(Command& command, const GlobalOptions& options, const StopFlag& stop) {
   Output output(options.output);
-  Context context(options, output, stop);
+  Context context(options, output, stop, command.OnlyReads());
   const StatusOr<ExitCode> result = command.Run(context);
   Status status = result.status();
+  if (status.ok()) context.Finish();
   if (!status.ok() && output.json() && command.WritesJsonLines()) {
     Json json = JsonOfProblem("", Message(status));
     json["code"] = static_cast<int>(ExitCodeOf(status));

@@ -9,26 +9,31 @@
 #include "core/repo/check_blobs.h"
 #include "core/repo/check_packs.h"
 #include "core/repo/check_trees.h"
+#include "core/repo/salvage.h"
 #include "core/store/config.h"
 #include "core/store/journal_state.h"
 #include "core/store/sessions.h"
+#include "core/store/twin_file.h"
 
 namespace cairn {
 namespace {
 
 constexpr int kAttempts = 3;
 constexpr uint64_t kMaxConfigBytes = 1 * kMiB;
+constexpr char kJournalObject[] = "journal";
 
 void CheckConfig(Repository& repository, CheckFindings& findings) {
-  const StatusOr<Bytes> file = repository.store().ReadAll(kConfigName, kMaxConfigBytes);
-  if (!file.ok()) {
-    findings.Add({kConfigName, std::string(Message(file.status()))});
-    return;
-  }
+  const StatusOr<Bytes> file = ReadTwinFile(repository.store(), kConfigName, kMaxConfigBytes);
   std::string damage;
-  const StatusOr<RepositoryConfig> config = DecodeConfig(*file, &damage);
+  const StatusOr<RepositoryConfig> config =
+      file.ok() ? DecodeConfig(*file, &damage) : StatusOr<RepositoryConfig>(file.status());
+  constexpr char kMeaning[] =
+      "; the sizes of chunks that it holds stand nowhere else, and nothing can be written without "
+      "it: put the file back from a copy of the repository. Snapshots can be read without it";
   if (!config.ok()) {
-    findings.Add({kConfigName, std::string(Message(config.status()))});
+    findings.Add({kConfigName, std::string(Message(config.status())) + kMeaning});
+  } else if (config->id != repository.config().id) {
+    findings.Add({kConfigName, std::string("it is another repository's") + kMeaning});
   } else if (*config != repository.config()) {
     findings.Add({kConfigName, "it is not the one that this repository was opened with"});
   } else if (!damage.empty()) {
@@ -36,9 +41,11 @@ void CheckConfig(Repository& repository, CheckFindings& findings) {
   }
 }
 
+// Each object by itself; what it means for the whole is KnownState's.
 Status CheckJournal(Repository& repository, CheckFindings& findings) {
   ASSIGN_OR_RETURN(const std::vector<Journal::Finding> found, repository.journal().Verify());
   for (const Journal::Finding& each : found) {
+    if (each.name == kJournalObject) continue;
     if (!each.status.ok()) {
       findings.Add({each.name, std::string(Message(each.status))});
     } else if (!each.damage.empty()) {
@@ -46,6 +53,20 @@ Status CheckJournal(Repository& repository, CheckFindings& findings) {
     }
   }
   return OkStatus();
+}
+
+struct KnownState {
+  JournalState state;
+  bool whole = true;  // else something of the journal is lost, and a finding says what
+};
+
+StatusOr<KnownState> FindKnownState(Repository& repository, CheckFindings& findings) {
+  StatusOr<JournalState> state = repository.journal().ReadState();
+  if (state.ok()) return KnownState{*std::move(state)};
+  ASSIGN_OR_RETURN(Salvage salvage, SalvageJournal(repository.journal(), repository.store(),
+                                                   repository.config().id, &repository.index()));
+  findings.Add({kJournalObject, std::string(Message(state.status())) + "; " + salvage.Describe()});
+  return KnownState{std::move(salvage.state), /*whole=*/false};
 }
 
 // A journal that lost its end is sound in itself; the index remembers how far it went.
@@ -67,13 +88,15 @@ StatusOr<IndexHead> SeenHead(Repository& repository) {
   return reader->Head();
 }
 
-StatusOr<CheckResult> CheckState(Repository& repository, const JournalState& state,
+StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known,
                                  const CheckOptions& options, CheckFindings& findings) {
   CheckResult result;
   KnownDamage damage;
+  const JournalState& state = known.state;
   // Where it fails, the comparison tells.
-  const Status refreshed = repository.Refresh().status();
+  const Status refreshed = repository.RefreshForReading().status();
   PackCheck packs(repository, state, options, findings, damage);
+  if (!known.whole) packs.LeaveIndexOut();
   RETURN_IF_ERROR(packs.Run());
   ASSIGN_OR_RETURN(Index* const index, packs.RightIndex());
   CheckedBlobs blobs(*index, repository.store(), repository.hasher(), damage, findings);
@@ -111,20 +134,16 @@ StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options)
     CheckConfig(repository, findings);
     const StatusOr<IndexHead> seen = SeenHead(repository);
     RETURN_IF_ERROR(CheckJournal(repository, findings));
-    CheckResult result;
-    const StatusOr<JournalState> state = repository.journal().ReadState();
-    if (state.ok()) {
-      if (session.ok() && attempt == 1) {
-        RETURN_IF_ERROR((*session)->SetStart(state->head().number));
-      }
-      if (seen.ok()) CompareHeads(*seen, *state, findings);
-      ASSIGN_OR_RETURN(result, CheckState(repository, *state, options, findings));
-    } else if (findings.empty()) {
-      findings.Add({"journal", std::string(Message(state.status()))});
+    ASSIGN_OR_RETURN(const KnownState known, FindKnownState(repository, findings));
+    // A session without a start counts as the oldest.
+    if (session.ok() && attempt == 1 && known.whole) {
+      RETURN_IF_ERROR((*session)->SetStart(known.state.head().number));
     }
+    if (seen.ok() && known.whole) CompareHeads(*seen, known.state, findings);
+    ASSIGN_OR_RETURN(CheckResult result, CheckState(repository, known, options, findings));
     result.damages = findings.Take();
-    if (result.clean() || !state.ok() || attempt == kAttempts) return result;
-    const StatusOr<bool> pruned = LostSomething(repository, *state);
+    if (result.clean() || !known.whole || attempt == kAttempts) return result;
+    const StatusOr<bool> pruned = LostSomething(repository, known.state);
     if (!pruned.ok() || !*pruned) return result;
   }
 }

@@ -71,7 +71,9 @@ inline constexpr size_t kMaxAffectedPaths = 10'000;
 
 // Reads configuration, journal and folds (both copies), every pack's footer, every node of every
 // snapshot, and sees that every blob is there with the size that is expected; with read_data also
-// every byte of the packs, and every blob's hash. The index is not believed: it is compared.
+// every byte of the packs, and every blob's hash. The index is not believed: it is compared. Where
+// something of the journal is lost, it says up to where the state is known, and checks what can
+// still be known (salvage.h). Open the repository beside damage for it.
 StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options);
 
 }  // namespace cairn

@@ -231,6 +231,8 @@ StatusOr<std::string> PackCheck::CompareWholeIndex() {
   return difference;
 }
 
+void PackCheck::LeaveIndexOut() { index_is_wrong_ = true; }
+
 void PackCheck::IndexIsWrong(const std::string& what) {
   if (index_is_wrong_.exchange(true)) return;
   findings_.Add({"index", what + "; `cairn index rebuild` makes it anew", /*harmless=*/true});
@@ -242,15 +244,23 @@ StatusOr<Index*> PackCheck::RightIndex() {
   size_t next = 0;
   while (next < packs_.size()) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
-    ASSIGN_OR_RETURN(const auto writer, made_index_->Write());
+    std::vector<PackFooter> footers;
+    std::vector<PackContents> contents;
     for (size_t blobs = 0; next < packs_.size() && blobs < kBlobsPerTransaction; ++next) {
       const PackEntry& entry = *packs_[next].entry;
-      const StatusOr<PackFooter> footer =
+      StatusOr<PackFooter> footer =
           ReadPackFooter(repository_.store(), entry.info, repository_.config().id);
       if (!footer.ok()) continue;  // it was found before
       blobs += footer->blobs.size();
-      RETURN_IF_ERROR(writer->AddPack(entry.info, entry.state, footer->frames, footer->blobs));
+      footers.push_back(*std::move(footer));
+      contents.push_back({entry.info, entry.state, {}, {}});
     }
+    for (size_t i = 0; i < footers.size(); ++i) {
+      contents[i].frames = footers[i].frames;
+      contents[i].blobs = footers[i].blobs;
+    }
+    ASSIGN_OR_RETURN(const auto writer, made_index_->Write());
+    RETURN_IF_ERROR(writer->AddPacks(contents));
     RETURN_IF_ERROR(writer->Commit());
   }
   return made_index_.get();

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/base/coding.h"
+#include "core/base/random.h"
 
 namespace cairn {
 namespace {
@@ -15,8 +16,10 @@ namespace {
 // Note under which the hash of the record before the head is kept: with it, the head's own record
 // can be found by its name, and seen to stand still.
 constexpr std::string_view kPredecessorNote = "head/predecessor";
-// Blobs in one transaction at most, so that a rebuild's memory is bounded.
-constexpr size_t kBlobsPerTransaction = 500'000;
+// Note that is changed whenever the index is emptied: who fills it sees that another does too.
+constexpr std::string_view kFillingNote = "filling";
+// Blobs in one transaction at most, save for a pack that has more: each may take a page of memory.
+constexpr size_t kBlobsPerTransaction = 100'000;
 
 IndexHead ToIndexHead(const JournalHead& head) { return {head.number, head.hash}; }
 
@@ -31,6 +34,15 @@ IndexSnapshot ToIndexSnapshot(const SnapshotRecord& record) {
 
 }  // namespace
 
+template <typename View>
+StatusOr<IndexSync::Basis> IndexSync::BasisOf(View& view) {
+  Basis basis;
+  ASSIGN_OR_RETURN(basis.head, view.Head());
+  ASSIGN_OR_RETURN(std::optional<Bytes> filling, view.FindNote(AsBytes(kFillingNote)));
+  if (filling) basis.filling = *std::move(filling);
+  return basis;
+}
+
 StatusOr<JournalHead> IndexSync::Run() {
   for (;;) {
     JournalHead head;
@@ -42,7 +54,7 @@ StatusOr<JournalHead> IndexSync::Run() {
     if (head.number == 0) return Rebuild();
     ASSIGN_OR_RETURN(const std::optional<Record> next, journal_.NextRecord(head));
     if (next) {
-      RETURN_IF_ERROR(ApplyRecord(*next));
+      RETURN_IF_ERROR(ApplyRecord(*next).status());
       continue;
     }
     ASSIGN_OR_RETURN(const uint64_t fold, journal_.NewestFold());
@@ -57,8 +69,8 @@ StatusOr<JournalHead> IndexSync::Run() {
                            std::equal(hashes[head.number - 1].begin(),
                                       hashes[head.number - 1].end(), head.hash.bytes.begin());
     if (!same_past) return Rebuild();
-    RETURN_IF_ERROR(ApplyState(state));
-    return state.head();
+    ASSIGN_OR_RETURN(const bool done, ApplyState(state));
+    if (done) return state.head();
   }
 }
 
@@ -67,10 +79,27 @@ StatusOr<JournalHead> IndexSync::Rebuild() {
   {
     ASSIGN_OR_RETURN(const auto writer, index_.Write());
     RETURN_IF_ERROR(writer->Clear());
+    RETURN_IF_ERROR(writer->PutNote(AsBytes(kFillingNote), RandomId<SessionId>().span()));
     RETURN_IF_ERROR(writer->Commit());
   }
-  RETURN_IF_ERROR(ApplyState(state));
-  return state.head();
+  ASSIGN_OR_RETURN(const bool done, ApplyState(state));
+  if (done) return state.head();
+  // Somebody else fills it now; what they make of it is brought up to the head.
+  return Run();
+}
+
+Status IndexSync::Fill(const JournalState& state) {
+  std::vector<PackEntry> packs;
+  for (const auto& [name, entry] : state.packs()) {
+    if (entry.state != PackState::kPurged) packs.push_back(entry);
+  }
+  const auto finish = [&](IndexWriter& writer) -> Status {
+    for (const auto& [id, snapshot] : state.snapshots()) {
+      RETURN_IF_ERROR(writer.PutSnapshot(ToIndexSnapshot(snapshot)));
+    }
+    return OkStatus();
+  };
+  return AddPacks(packs, Basis(), finish).status();
 }
 
 StatusOr<bool> IndexSync::StillStands(const JournalHead& head) {
@@ -99,69 +128,80 @@ StatusOr<PackFooter> IndexSync::Footer(const PackInfo& info) {
   return footer;
 }
 
-Status IndexSync::ApplyRecord(const Record& record) {
-  // All reading comes before the transaction.
-  const RecordEntries& entries = record.entries;
-  std::vector<PackFooter> footers;
-  for (const PackInfo& pack : entries.packs) {
-    ASSIGN_OR_RETURN(PackFooter footer, Footer(pack));
-    footers.push_back(std::move(footer));
-  }
+// As they are after the record's holds, releases and tags.
+StatusOr<std::vector<IndexSnapshot>> IndexSync::ChangedSnapshots(const RecordEntries& entries) {
   std::map<SnapshotId, IndexSnapshot> changed;
-  {
-    ASSIGN_OR_RETURN(const auto reader, index_.Read());
-    const auto load = [&](const SnapshotId& id) -> StatusOr<IndexSnapshot*> {
-      if (const auto it = changed.find(id); it != changed.end()) return &it->second;
-      ASSIGN_OR_RETURN(std::optional<IndexSnapshot> found, reader->FindSnapshot(id));
-      if (!found) return nullptr;
-      return &(changed[id] = *std::move(found));
-    };
-    for (const SnapshotId& id : entries.hold) {
-      ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(id));
-      if (snapshot != nullptr) snapshot->held = true;
-    }
-    for (const SnapshotId& id : entries.release) {
-      ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(id));
-      if (snapshot != nullptr) snapshot->held = false;
-    }
-    for (const TagsEntry& tags : entries.tags) {
-      ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(tags.snapshot));
-      if (snapshot != nullptr) snapshot->tags = tags.tags;
-    }
+  ASSIGN_OR_RETURN(const auto reader, index_.Read());
+  const auto load = [&](const SnapshotId& id) -> StatusOr<IndexSnapshot*> {
+    if (const auto it = changed.find(id); it != changed.end()) return &it->second;
+    ASSIGN_OR_RETURN(std::optional<IndexSnapshot> found, reader->FindSnapshot(id));
+    if (!found) return nullptr;
+    return &(changed[id] = *std::move(found));
+  };
+  for (const SnapshotId& id : entries.hold) {
+    ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(id));
+    if (snapshot != nullptr) snapshot->held = true;
   }
-
-  ASSIGN_OR_RETURN(const auto writer, index_.Write());
-  ASSIGN_OR_RETURN(const IndexHead head, writer->Head());
-  // Another process may have applied it meanwhile.
-  if (head != IndexHead{record.number - 1, record.predecessor}) return OkStatus();
-  for (size_t i = 0; i < entries.packs.size(); ++i) {
-    RETURN_IF_ERROR(
-        writer->AddPack(entries.packs[i], PackState::kLive, footers[i].frames, footers[i].blobs));
+  for (const SnapshotId& id : entries.release) {
+    ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(id));
+    if (snapshot != nullptr) snapshot->held = false;
   }
-  for (const PackName& name : entries.rescue) {
-    RETURN_IF_ERROR(writer->SetPackState(name, PackState::kLive));
+  for (const TagsEntry& tags : entries.tags) {
+    ASSIGN_OR_RETURN(IndexSnapshot* const snapshot, load(tags.snapshot));
+    if (snapshot != nullptr) snapshot->tags = tags.tags;
   }
-  for (const PackName& name : entries.condemn) {
-    RETURN_IF_ERROR(writer->SetPackState(name, PackState::kCondemned));
-  }
-  if (!entries.purge.empty()) RETURN_IF_ERROR(writer->RemovePacks(entries.purge));
-  for (const SnapshotEntry& snapshot : entries.snapshots) {
-    RETURN_IF_ERROR(
-        writer->PutSnapshot({snapshot.id, record.number, false, std::nullopt, snapshot.object}));
-  }
-  for (const auto& [id, snapshot] : changed) RETURN_IF_ERROR(writer->PutSnapshot(snapshot));
-  for (const SnapshotId& id : entries.forget) RETURN_IF_ERROR(writer->RemoveSnapshot(id));
-  RETURN_IF_ERROR(SetHead(*writer, {record.number, record.hash}, record.predecessor));
-  return writer->Commit();
+  std::vector<IndexSnapshot> snapshots;
+  for (auto& [id, snapshot] : changed) snapshots.push_back(std::move(snapshot));
+  return snapshots;
 }
 
-Status IndexSync::ApplyState(const JournalState& state) {
+StatusOr<bool> IndexSync::ApplyRecord(const Record& record) {
+  const IndexHead before{record.number - 1, record.predecessor};
+  Basis basis;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    ASSIGN_OR_RETURN(basis, BasisOf(*reader));
+  }
+  if (basis.head != before) return false;
+  // All reading comes before the transaction that needs it.
+  ASSIGN_OR_RETURN(const std::vector<IndexSnapshot> changed, ChangedSnapshots(record.entries));
+  std::vector<PackEntry> packs;
+  for (const PackInfo& pack : record.entries.packs) {
+    packs.push_back({pack, PackState::kLive, record.number, record.number});
+  }
+  return AddPacks(packs, basis,
+                  [&](IndexWriter& writer) { return AddRecord(record, changed, writer); });
+}
+
+// All but its packs.
+Status IndexSync::AddRecord(const Record& record, const std::vector<IndexSnapshot>& changed,
+                            IndexWriter& writer) {
+  const RecordEntries& entries = record.entries;
+  for (const PackName& name : entries.rescue) {
+    RETURN_IF_ERROR(writer.SetPackState(name, PackState::kLive));
+  }
+  for (const PackName& name : entries.condemn) {
+    RETURN_IF_ERROR(writer.SetPackState(name, PackState::kCondemned));
+  }
+  if (!entries.purge.empty()) RETURN_IF_ERROR(writer.RemovePacks(entries.purge));
+  for (const SnapshotEntry& snapshot : entries.snapshots) {
+    RETURN_IF_ERROR(
+        writer.PutSnapshot({snapshot.id, record.number, false, std::nullopt, snapshot.object}));
+  }
+  for (const IndexSnapshot& snapshot : changed) RETURN_IF_ERROR(writer.PutSnapshot(snapshot));
+  for (const SnapshotId& id : entries.forget) RETURN_IF_ERROR(writer.RemoveSnapshot(id));
+  return SetHead(writer, {record.number, record.hash}, record.predecessor);
+}
+
+StatusOr<bool> IndexSync::ApplyState(const JournalState& state) {
+  Basis basis;
   std::vector<PackName> gone;
   std::vector<std::pair<PackName, PackState>> changed;
   std::set<PackName> present;
   std::vector<SnapshotId> forgotten;
   {
     ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    ASSIGN_OR_RETURN(basis, BasisOf(*reader));
     RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
       const PackEntry* entry = state.FindPack(pack.info.name);
       if (entry == nullptr || entry->state == PackState::kPurged) {
@@ -185,20 +225,18 @@ Status IndexSync::ApplyState(const JournalState& state) {
   // lowest number, however the index came to be.
   std::stable_sort(missing.begin(), missing.end(),
                    [](const PackEntry& a, const PackEntry& b) { return a.named_at < b.named_at; });
-  RETURN_IF_ERROR(AddPacks(missing));
-
   ASSIGN_OR_RETURN(const RecordHash predecessor, PredecessorOf(state.head()));
-  ASSIGN_OR_RETURN(const auto writer, index_.Write());
-  if (!gone.empty()) RETURN_IF_ERROR(writer->RemovePacks(gone));
-  for (const auto& [name, pack_state] : changed) {
-    RETURN_IF_ERROR(writer->SetPackState(name, pack_state));
-  }
-  for (const SnapshotId& id : forgotten) RETURN_IF_ERROR(writer->RemoveSnapshot(id));
-  for (const auto& [id, snapshot] : state.snapshots()) {
-    RETURN_IF_ERROR(writer->PutSnapshot(ToIndexSnapshot(snapshot)));
-  }
-  RETURN_IF_ERROR(SetHead(*writer, state.head(), predecessor));
-  return writer->Commit();
+  return AddPacks(missing, basis, [&](IndexWriter& writer) -> Status {
+    if (!gone.empty()) RETURN_IF_ERROR(writer.RemovePacks(gone));
+    for (const auto& [name, pack_state] : changed) {
+      RETURN_IF_ERROR(writer.SetPackState(name, pack_state));
+    }
+    for (const SnapshotId& id : forgotten) RETURN_IF_ERROR(writer.RemoveSnapshot(id));
+    for (const auto& [id, snapshot] : state.snapshots()) {
+      RETURN_IF_ERROR(writer.PutSnapshot(ToIndexSnapshot(snapshot)));
+    }
+    return SetHead(writer, state.head(), predecessor);
+  });
 }
 
 StatusOr<RecordHash> IndexSync::PredecessorOf(const JournalHead& head) {
@@ -214,23 +252,30 @@ StatusOr<RecordHash> IndexSync::PredecessorOf(const JournalHead& head) {
   return RecordHash{};
 }
 
-Status IndexSync::AddPacks(const std::vector<PackEntry>& packs) {
+StatusOr<bool> IndexSync::AddPacks(const std::vector<PackEntry>& packs, const Basis& basis,
+                                   const std::function<Status(IndexWriter&)>& finish) {
   size_t next = 0;
-  while (next < packs.size()) {
-    std::vector<std::pair<const PackEntry*, PackFooter>> batch;
-    size_t blobs = 0;
-    for (; next < packs.size() && blobs < kBlobsPerTransaction; ++next) {
+  do {
+    const size_t first = next;
+    std::vector<PackFooter> footers;
+    for (size_t blobs = 0; next < packs.size() && blobs < kBlobsPerTransaction; ++next) {
       ASSIGN_OR_RETURN(PackFooter footer, Footer(packs[next].info));
       blobs += footer.blobs.size();
-      batch.emplace_back(&packs[next], std::move(footer));
+      footers.push_back(std::move(footer));
+    }
+    std::vector<PackContents> contents;
+    for (size_t i = 0; i < footers.size(); ++i) {
+      const PackEntry& pack = packs[first + i];
+      contents.push_back({pack.info, pack.state, footers[i].frames, footers[i].blobs});
     }
     ASSIGN_OR_RETURN(const auto writer, index_.Write());
-    for (const auto& [pack, footer] : batch) {
-      RETURN_IF_ERROR(writer->AddPack(pack->info, pack->state, footer.frames, footer.blobs));
-    }
+    ASSIGN_OR_RETURN(const Basis now, BasisOf(*writer));
+    if (now != basis) return false;
+    RETURN_IF_ERROR(writer->AddPacks(contents));
+    if (next == packs.size()) RETURN_IF_ERROR(finish(*writer));
     RETURN_IF_ERROR(writer->Commit());
-  }
-  return OkStatus();
+  } while (next < packs.size());
+  return true;
 }
 
 }  // namespace cairn

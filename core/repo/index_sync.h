@@ -3,12 +3,15 @@
 // from nothing. docs/design.md, "Index".
 #pragma once
 
+#include <functional>
 #include <map>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/index/index.h"
 #include "core/store/config.h"
 #include "core/store/journal.h"
+#include "core/store/journal_state.h"
 #include "core/store/object_store.h"
 #include "core/store/pack.h"
 
@@ -27,14 +30,32 @@ class IndexSync {
   StatusOr<JournalHead> Run();
   // Whatever the index says: from nothing.
   StatusOr<JournalHead> Rebuild();
+  // Gives an empty index all that `state` has, and no head: for a journal that cannot be followed.
+  Status Fill(const JournalState& state);
 
  private:
+  // What a change of several transactions builds on. Another process may come between any two.
+  struct Basis {
+    IndexHead head;
+    Bytes filling;  // random, set by whoever empties the index
+    friend bool operator==(const Basis&, const Basis&) = default;
+  };
+  template <typename View>
+  static StatusOr<Basis> BasisOf(View& view);
+
   StatusOr<bool> StillStands(const JournalHead& head);
-  Status ApplyRecord(const Record& record);
-  Status ApplyState(const JournalState& state);
+  // These return whether it was done; if not, another process has changed the index meanwhile.
+  StatusOr<bool> ApplyRecord(const Record& record);
+  StatusOr<bool> ApplyState(const JournalState& state);
+  // In transactions of bounded size; `finish` adds the rest in the last of them.
+  StatusOr<bool> AddPacks(const std::vector<PackEntry>& packs, const Basis& basis,
+                          const std::function<Status(IndexWriter&)>& finish);
+
+  Status AddRecord(const Record& record, const std::vector<IndexSnapshot>& changed,
+                   IndexWriter& writer);
+  StatusOr<std::vector<IndexSnapshot>> ChangedSnapshots(const RecordEntries& entries);
   StatusOr<RecordHash> PredecessorOf(const JournalHead& head);
   StatusOr<PackFooter> Footer(const PackInfo& info);
-  Status AddPacks(const std::vector<PackEntry>& packs);
 
   Index& index_;
   Journal& journal_;

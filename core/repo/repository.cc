@@ -7,6 +7,7 @@
 #include "core/index/lmdb_index.h"
 #include "core/index/memory_index.h"
 #include "core/repo/index_sync.h"
+#include "core/repo/salvage.h"
 #include "core/store/frame.h"
 
 namespace cairn {
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int kReadAttempts = 3;
 
-// The index is at fault, not the repository: it can be done without.
+// The index cannot be had, or not grow: it can be done without.
 bool IsIndexTrouble(const Status& status) {
   switch (status.code()) {
     case StatusCode::kResourceExhausted:
@@ -26,6 +27,23 @@ bool IsIndexTrouble(const Status& status) {
     default:
       return false;
   }
+}
+
+// The index may be damaged, and a new one better. So may the repository be, which then shows again.
+bool MayBeBadIndex(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kDataLoss:
+    case StatusCode::kInternal:
+    case StatusCode::kInvalidArgument:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What a journal that cannot be read as a whole fails with.
+bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable;
 }
 
 StatusOr<SnapshotView> ViewOf(const IndexSnapshot& snapshot) {
@@ -59,26 +77,60 @@ Status Repository::Create(FileSystem& fs, const RepositoryConfig& config) {
 StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
                                                        const RepositoryOptions& options) {
   std::unique_ptr<Repository> repository(new Repository(fs, options));
-  ASSIGN_OR_RETURN(repository->config_, ReadConfig(*repository->store_));
-  repository->journal_ = std::make_unique<Journal>(*repository->store_, repository->config_.id);
+  RETURN_IF_ERROR(repository->OpenConfig());
+  MutexLock lock(repository->refresh_mutex_);
   RETURN_IF_ERROR(repository->OpenIndex());
-  RETURN_IF_ERROR(repository->Refresh().status());
+  Status refreshed = repository->RefreshLocked(nullptr).status();
+  if (!refreshed.ok() && options.beside_damage && IsDamage(refreshed)) {
+    refreshed = repository->ReadBesideDamage(refreshed);
+  }
+  RETURN_IF_ERROR(refreshed);
+  if (!repository->damage_.ok() && options.warn) {
+    options.warn("the repository is damaged: " + std::string(Message(repository->damage_)));
+  }
   return repository;
+}
+
+Status Repository::OpenConfig() {
+  StatusOr<RepositoryConfig> config = ReadConfig(*store_);
+  const bool is_lost = IsDamage(config.status()) || config.status().code() == StatusCode::kNotFound;
+  if (is_lost && options_.beside_damage) {
+    const StatusOr<RepositoryId> id = FindRepositoryId(*store_, std::nullopt);
+    if (id.ok()) {
+      damage_ = DataLoss(Message(config.status()));
+      config = RepositoryConfig();
+      config->id = *id;
+    }
+  }
+  RETURN_IF_ERROR(config.status());
+  config_ = *std::move(config);
+  journal_ = std::make_unique<Journal>(*store_, config_.id);
+  return OkStatus();
+}
+
+LmdbIndexOptions Repository::IndexOptions() const {
+  return {.directory = options_.cache_directory + "/" + config_.id.Hex(), .repository = config_.id};
+}
+
+IndexSync Repository::Sync(const KnownFooters* footers) {
+  return IndexSync(index(), *journal_, *store_, config_.id, footers);
+}
+
+void Repository::UseIndex(std::unique_ptr<Index> index) {
+  current_index_ = index.get();
+  indexes_.push_back(std::move(index));
 }
 
 Status Repository::OpenIndex() {
   if (options_.cache_directory.empty()) {
-    index_ = NewMemoryIndex();
+    UseIndex(NewMemoryIndex());
     index_in_memory_ = true;
     return OkStatus();
   }
-  LmdbIndexOptions options;
-  options.directory = options_.cache_directory + "/" + config_.id.Hex();
-  options.repository = config_.id;
-  StatusOr<std::unique_ptr<Index>> index = OpenLmdbIndex(options);
+  StatusOr<std::unique_ptr<Index>> index = OpenLmdbIndex(IndexOptions());
   if (index.ok()) {
-    index_ = *std::move(index);
-  } else if (IsIndexTrouble(index.status())) {
+    UseIndex(*std::move(index));
+  } else if (IsIndexTrouble(index.status()) || MayBeBadIndex(index.status())) {
     UseMemoryIndex(index.status());
   } else {
     return Annotate(index.status(), "opening the index");
@@ -91,23 +143,57 @@ void Repository::UseMemoryIndex(const Status& why) {
     options_.warn("the index cannot be used, and is kept in memory for this run: " +
                   std::string(Message(why)));
   }
-  former_index_ = std::move(index_);
-  index_ = NewMemoryIndex();
+  UseIndex(NewMemoryIndex());
   index_in_memory_ = true;
+}
+
+Status Repository::ThrowIndexAway() {
+  RETURN_IF_ERROR(DeleteLmdbIndex(IndexOptions().directory));
+  return OpenIndex();
+}
+
+// `why` is why the journal could not be followed.
+Status Repository::ReadBesideDamage(const Status& why) {
+  const StatusOr<RepositoryId> id = FindRepositoryId(*store_, config_.id);
+  if (id.ok() && *id != config_.id) {
+    damage_ = DataLoss("config: it is another repository's");
+    config_ = RepositoryConfig();
+    config_.id = *id;
+    journal_ = std::make_unique<Journal>(*store_, config_.id);
+    RETURN_IF_ERROR(OpenIndex());
+    const Status refreshed = RefreshLocked(nullptr).status();
+    if (refreshed.ok() || !IsDamage(refreshed)) return refreshed;
+  }
+  ASSIGN_OR_RETURN(const Salvage salvage, SalvageJournal(*journal_, *store_, config_.id, &index()));
+  const std::string what = std::string(Message(why)) + "; " + salvage.Describe();
+  damage_ = damage_.ok() ? DataLoss(what) : Annotate(damage_, what);
+  UseIndex(NewMemoryIndex());
+  index_in_memory_ = true;
+  return Sync(nullptr).Fill(salvage.state);
 }
 
 // Number of the newest record that this user's index has seen; 0 if that is not known.
 uint64_t Repository::SeenRecords() {
-  const StatusOr<std::unique_ptr<IndexReader>> reader = index_->Read();
+  const StatusOr<std::unique_ptr<IndexReader>> reader = index().Read();
   if (!reader.ok()) return 0;
   const StatusOr<IndexHead> head = (*reader)->Head();
   return head.ok() ? head->number : 0;
 }
 
 StatusOr<JournalHead> Repository::Refresh(const KnownFooters* footers) {
+  // Not a copy: Status does not cross threads.
+  if (!damage_.ok()) return DataLoss(Message(damage_));
   MutexLock lock(refresh_mutex_);
+  return RefreshLocked(footers);
+}
+
+StatusOr<JournalHead> Repository::RefreshForReading() {
+  return damage_.ok() ? Refresh() : JournalHead();
+}
+
+StatusOr<JournalHead> Repository::RefreshLocked(const KnownFooters* footers) {
   const uint64_t seen = SeenRecords();
-  StatusOr<JournalHead> head = IndexSync(*index_, *journal_, *store_, config_.id, footers).Run();
+  StatusOr<JournalHead> head = Sync(footers).Run();
   if (head.ok()) {
     if (head->number < seen && options_.warn) {
       options_.warn("the journal ends at record " + std::to_string(head->number) + ", but record " +
@@ -117,20 +203,35 @@ StatusOr<JournalHead> Repository::Refresh(const KnownFooters* footers) {
     }
     return head;
   }
-  if (head.status().code() == StatusCode::kDataLoss && !index_in_memory_) {
-    // A damaged index row; if it is the repository that is damaged, this fails in the same way.
-    head = IndexSync(*index_, *journal_, *store_, config_.id, footers).Rebuild();
+  // Filled anew, it keeps the change caches. Where the tree of LMDB itself is damaged that fails
+  // too, and a new file is the way; if it is the repository that is damaged, all of it fails.
+  if (!index_in_memory_ && MayBeBadIndex(head.status())) head = Sync(footers).Rebuild();
+  if (!index_in_memory_ && !head.ok() && MayBeBadIndex(head.status()) &&
+      journal_->ReadState().ok()) {
+    const Status fresh = ThrowIndexAway();
+    if (!fresh.ok()) UseMemoryIndex(fresh);
+    head = Sync(footers).Run();
   }
   if (!head.ok() && !index_in_memory_ && IsIndexTrouble(head.status())) {
     UseMemoryIndex(head.status());
-    head = IndexSync(*index_, *journal_, *store_, config_.id, footers).Run();
+    head = Sync(footers).Run();
   }
   return head;
 }
 
 Status Repository::RebuildIndex() {
+  // Not a copy: Status does not cross threads.
+  if (!damage_.ok()) return DataLoss(Message(damage_));
   MutexLock lock(refresh_mutex_);
-  return IndexSync(*index_, *journal_, *store_, config_.id, nullptr).Rebuild().status();
+  return Sync(nullptr).Rebuild().status();
+}
+
+StatusOr<bool> Repository::CompactIndexIfGrown(uint64_t min_bytes) {
+  MutexLock lock(refresh_mutex_);
+  if (index_in_memory_) return false;
+  ASSIGN_OR_RETURN(const bool compacted, CompactLmdbIndex(IndexOptions(), min_bytes));
+  if (compacted) RETURN_IF_ERROR(OpenIndex());
+  return compacted;
 }
 
 Status Repository::FoldJournalIfDue() {
@@ -151,7 +252,7 @@ Status Repository::VerifyBlob(const BlobRef& ref, ByteSpan bytes) const {
 
 StatusOr<std::vector<BlobLocation>> Repository::Locate(const BlobRef& ref) {
   std::vector<BlobLocation> locations;
-  ASSIGN_OR_RETURN(const auto reader, index_->Read());
+  ASSIGN_OR_RETURN(const auto reader, index().Read());
   ASSIGN_OR_RETURN(const PlaceList places, reader->FindBlob(ref));
   for (const Place& place : places) {
     ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader->FindPack(place.pack));
@@ -203,7 +304,7 @@ StatusOr<Bytes> Repository::ReadBlobOnce(const BlobRef& ref) {
 StatusOr<Bytes> Repository::ReadBlob(const BlobRef& ref) {
   StatusOr<Bytes> bytes = ReadBlobOnce(ref);
   // Prune may have moved it to another pack since the index was brought up to date.
-  for (int attempt = 1; attempt < kReadAttempts; ++attempt) {
+  for (int attempt = 1; attempt < kReadAttempts && damage_.ok(); ++attempt) {
     if (bytes.ok() || bytes.status().code() != StatusCode::kNotFound) break;
     RETURN_IF_ERROR(Refresh().status());
     bytes = ReadBlobOnce(ref);
@@ -215,7 +316,7 @@ StatusOr<std::vector<SnapshotView>> Repository::Snapshots() {
   std::vector<SnapshotView> views;
   Status failure;
   {
-    ASSIGN_OR_RETURN(const auto reader, index_->Read());
+    ASSIGN_OR_RETURN(const auto reader, index().Read());
     RETURN_IF_ERROR(reader->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
       StatusOr<SnapshotView> view = ViewOf(snapshot);
       if (view.ok()) {
@@ -243,7 +344,7 @@ StatusOr<std::vector<SnapshotInfo>> Repository::SnapshotInfos() {
 StatusOr<SnapshotView> Repository::FindSnapshot(const SnapshotId& id) {
   std::optional<IndexSnapshot> snapshot;
   {
-    ASSIGN_OR_RETURN(const auto reader, index_->Read());
+    ASSIGN_OR_RETURN(const auto reader, index().Read());
     ASSIGN_OR_RETURN(snapshot, reader->FindSnapshot(id));
   }
   if (!snapshot) return NotFound("snapshot " + id.Hex() + " is not there, or was forgotten");

@@ -2,6 +2,7 @@
 // A repository that is open: its journal, its packs, and the index that finds blobs in them.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +26,9 @@
 
 namespace cairn {
 
+class IndexSync;
+struct LmdbIndexOptions;
+
 struct RepositoryOptions {
   // The index lies in a folder of it that is named after the repository. Empty: the index is kept
   // in memory only and made anew (tests; nothing to keep).
@@ -33,6 +37,9 @@ struct RepositoryOptions {
   size_t frame_cache_bytes = 32 * kMiB;
   // Told to people: "the index cannot be written, ...". May be empty.
   std::function<void(const std::string&)> warn;
+  // For who only reads: where the configuration or the journal is damaged in both copies, opens
+  // what can still be known of it (salvage.h), and says so. Repository::damage() is set then.
+  bool beside_damage = false;
 };
 
 // A snapshot as the commands see it.
@@ -63,22 +70,33 @@ class Repository : public BlobSource {
   ~Repository() override;
 
   const RepositoryConfig& config() const { return config_; }
+  // OK, or what this repository was opened beside; Refresh, and so whatever writes, fails with it.
+  // If the configuration is what is damaged, config() has its id and nothing else that is right.
+  const Status& damage() const { return damage_; }
   const RepositoryOptions& options() const { return options_; }
   const BlobHasher& hasher() const { return hasher_; }
   FileSystem& fs() { return fs_; }
   ObjectStore& store() { return *store_; }
   Journal& journal() { return *journal_; }
-  Index& index() { return *index_; }
+  Index& index() { return *current_index_; }
 
-  // Brings the index up to the journal's head and returns it: O(1) if it is there already.
+  // Brings the index up to the journal's head and returns it: O(1) if it is there already. An index
+  // that is damaged is thrown away and made anew; where there can be none, one in memory takes its
+  // place.
   // `footers` are those of packs that the caller has just written, to spare reading them.
   using KnownFooters = std::map<PackName, PackFooter>;
   StatusOr<JournalHead> Refresh(const KnownFooters* footers = nullptr);
+  // The same for who only reads. Beside damage there is nothing to follow: the head is number 0.
+  StatusOr<JournalHead> RefreshForReading();
   // Makes the index anew from journal and footers.
   Status RebuildIndex();
 
   // Folds the journal if it has grown enough. For whoever has just committed.
   Status FoldJournalIfDue();
+  // Replaces an index that has grown to more than twice its content by a compact one; returns
+  // whether it did. For whoever has written and is about to end: processes that have the old one
+  // open go on with it. Not to be called while other threads use the repository.
+  StatusOr<bool> CompactIndexIfGrown(uint64_t min_bytes = 64 * kMiB);
 
   // As BlobSource says. A pack that has gone makes it refresh the index and look again, three
   // times; of several places any that is whole will do.
@@ -97,23 +115,32 @@ class Repository : public BlobSource {
 
  private:
   Repository(FileSystem& fs, const RepositoryOptions& options);
-  Status OpenIndex();
-  void UseMemoryIndex(const Status& why);
+  Status OpenConfig();
+  Status OpenIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  void UseIndex(std::unique_ptr<Index> index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  void UseMemoryIndex(const Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  Status ThrowIndexAway() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  StatusOr<JournalHead> RefreshLocked(const KnownFooters* footers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  Status ReadBesideDamage(const Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  LmdbIndexOptions IndexOptions() const;
+  IndexSync Sync(const KnownFooters* footers);
   uint64_t SeenRecords();
   StatusOr<Bytes> ReadBlobOnce(const BlobRef& ref);
 
   FileSystem& fs_;
   RepositoryOptions options_;
   RepositoryConfig config_;
+  Status damage_;  // set by Open only
   BlobHasher hasher_;
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<Journal> journal_;
-  std::unique_ptr<Index> index_;
-  // An index that was given up while readers may still use it.
-  std::unique_ptr<Index> former_index_;
-  bool index_in_memory_ = false;
+  std::atomic<Index*> current_index_ = nullptr;
   FrameCache frames_;
   Mutex refresh_mutex_;
+  // The last one is current; others were given up while readers may still use them.
+  std::vector<std::unique_ptr<Index>> indexes_ ABSL_GUARDED_BY(refresh_mutex_);
+  bool index_in_memory_ ABSL_GUARDED_BY(refresh_mutex_) = false;
 };
 
 }  // namespace cairn

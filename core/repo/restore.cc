@@ -31,7 +31,7 @@ int ThreadCount(int asked) {
 // without a session: a pack that goes meanwhile is looked for again.
 StatusOr<std::unique_ptr<Session>> OpenSession(Repository& repository) {
   StatusOr<std::unique_ptr<Session>> session = Session::Open(repository.fs(), "restore");
-  ASSIGN_OR_RETURN(const JournalHead head, repository.Refresh());
+  ASSIGN_OR_RETURN(const JournalHead head, repository.RefreshForReading());
   if (!session.ok() || !(*session)->SetStart(head.number).ok()) return nullptr;
   return session;
 }

@@ -33,7 +33,7 @@ FileRestorer::~FileRestorer() {
 
 Status FileRestorer::CheckSnapshot() const {
   RETURN_IF_ERROR(CheckStop(context_.stop));
-  RETURN_IF_ERROR(context_.repository.Refresh().status());
+  RETURN_IF_ERROR(context_.repository.RefreshForReading().status());
   const StatusOr<SnapshotView> view = context_.repository.FindSnapshot(context_.snapshot);
   if (view.status().code() != StatusCode::kNotFound) return OkStatus();
   return NotFound("snapshot " + context_.snapshot.ShortHex() +

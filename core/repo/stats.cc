@@ -82,7 +82,7 @@ Status CountMarked(Repository& repository, const ReachableBlobs& own, const Reac
 
 StatusOr<RepositoryStats> StatsOfRepository(Repository& repository) {
   RepositoryStats stats;
-  ASSIGN_OR_RETURN(const JournalHead head, repository.Refresh());
+  ASSIGN_OR_RETURN(const JournalHead head, repository.RefreshForReading());
   stats.journal_records = head.number;
   ASSIGN_OR_RETURN(const std::vector<SnapshotView> snapshots, repository.Snapshots());
   for (const SnapshotView& snapshot : snapshots) {
@@ -112,7 +112,7 @@ StatusOr<RepositoryStats> StatsOfRepository(Repository& repository) {
 
 StatusOr<SnapshotStats> StatsOfSnapshot(Repository& repository, const SnapshotId& snapshot,
                                         const StopFlag* stop) {
-  RETURN_IF_ERROR(repository.Refresh().status());
+  RETURN_IF_ERROR(repository.RefreshForReading().status());
   ASSIGN_OR_RETURN(const std::vector<SnapshotView> views, repository.Snapshots());
   SnapshotStats stats;
   std::vector<BlobRef> own_roots;

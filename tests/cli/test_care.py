@@ -4,11 +4,14 @@
 
 import fcntl
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
+import time
 
-from harness import (BINARY, FAILED, INTERRUPTED, NOT_LOCKED, NO_REPOSITORY, USAGE, CairnTest, main)
+from harness import (BINARY, DONE, FAILED, INTERRUPTED, NOT_LOCKED, NO_REPOSITORY, USAGE, CairnTest,
+                     main)
 
 
 class PruneTest(CairnTest):
@@ -213,8 +216,53 @@ class IndexTest(CairnTest):
         self.fails(NO_REPOSITORY, "-r", self.root / "none", "index", "rebuild")
 
 
+class DamagedJournalTest(CairnTest):
+    def setUp(self):
+        super().setUp()
+        for number in range(3):
+            self.write(f"file{number}", f"{number}\n")
+            self.snapshot()
+        self.records = sorted((self.repo / "journal").glob("0*"))
+
+    def damage(self, path):
+        """Flips a bit in both copies."""
+        content = bytearray(path.read_bytes())
+        content[100] ^= 1
+        content[-10] ^= 1
+        path.write_bytes(content)
+        shutil.rmtree(self.cache)
+
+    def test_a_lost_record_is_named_and_the_rest_can_be_restored(self):
+        self.damage(self.records[1])
+        summary = self.summary("check", code=FAILED)
+        objects = [damage["object"] for damage in summary["damages"]]
+        self.assertIn(f"journal/{self.records[1].name}", objects)
+        self.assertIn("journal", objects)
+        self.assertEqual(summary["snapshots"], 2)
+        self.assertEqual(summary["affected_paths"], [])
+        self.assertIn("up to record 1 of 3", self.cairn("check", code=FAILED))
+        self.cairn("restore", f"latest:{self.source}", "-t", self.root / "out")
+        self.assertIn("damaged", self.last_error)
+        self.assertEqual((self.root / "out" / "file1").read_text(), "1\n")
+
+    def test_nothing_is_written_then(self):
+        self.damage(self.records[1])
+        before = sorted((self.repo / "journal").iterdir())
+        for command in (["snapshot", self.source], ["forget", "--keep-last", "1"], ["prune"],
+                        ["tag", "--add", "t", "latest"]):
+            self.assertIn("neither copy is whole", self.fails(FAILED, *command))
+        self.assertEqual(sorted((self.repo / "journal").iterdir()), before)
+
+    def test_a_lost_configuration_is_named_and_all_can_be_restored(self):
+        (self.repo / "config").write_bytes(b"")
+        summary = self.summary("check", code=FAILED)
+        self.assertEqual([damage["object"] for damage in summary["damages"]], ["config"])
+        self.assertEqual(len(self.ids()), 3)
+        self.fails(FAILED, "snapshot", self.source)
+
+
 class SignalTest(CairnTest):
-    def start(self):
+    def start(self, **more):
         """A snapshot of a stream that stays open; returns once it is being read."""
         fifo = self.root / "ready"
         os.mkfifo(fifo)
@@ -222,7 +270,7 @@ class SignalTest(CairnTest):
             [BINARY, "snapshot", "--stdin-from-command", "--", "sh", "-c",
              f"echo some data; echo ready > {fifo}; exec cat 2>/dev/null"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
-            cwd=self.root)
+            cwd=self.root, **more)
         self.assertEqual(fifo.read_text(), "ready\n")
         return process
 
@@ -238,6 +286,48 @@ class SignalTest(CairnTest):
             self.assertEqual(self.ids(), [])
             self.assertEqual(os.listdir(self.repo / "sessions"), [])
             (self.root / "ready").unlink()
+
+    def test_a_second_signal_ends_it_at_once(self):
+        # The command does not end, so that the clean stop waits for it.
+        fifo = self.root / "ready"
+        os.mkfifo(fifo)
+        process = subprocess.Popen(
+            [BINARY, "snapshot", "--stdin-from-command", "--", "sh", "-c",
+             f"trap '' TERM; echo ready > {fifo}; read line"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.env,
+            cwd=self.root)
+        self.assertEqual(fifo.read_text(), "ready\n")
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        process.communicate()
+
+    @staticmethod
+    def state(process):
+        stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0]
+
+    def test_ctrl_z_is_taken_by_one_thread_and_stops_all(self):
+        # In a group of its own: the system stops none that has nobody to continue it.
+        process = self.start(process_group=0)
+        open_to_stop = 0
+        for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+            blocked = next(line for line in (task / "status").read_text().splitlines()
+                           if line.startswith("SigBlk:"))
+            open_to_stop += not int(blocked.split()[1], 16) >> (signal.SIGTSTP - 1) & 1
+        self.assertEqual(open_to_stop, 1)
+        process.send_signal(signal.SIGTSTP)
+        while self.state(process) != "T":
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        process.send_signal(signal.SIGCONT)
+        process.stdin.close()
+        process.wait()
+        self.assertEqual(process.returncode, DONE, process.stderr.read())
+        process.stdout.close()
+        process.stderr.close()
+        self.assertEqual(len(self.ids()), 1)
 
     def test_sigbus_is_explained(self):
         process = self.start()
