@@ -17,6 +17,22 @@
 
 namespace cairn {
 
+// What a check found to be lost cannot be read, though its bytes may be there.
+class WithoutLost : public BlobSource {
+ public:
+  using Lost = absl::flat_hash_set<BlobId>[kBlobKinds + 1];
+  WithoutLost(BlobSource& source, const Lost& lost) : source_(source), lost_(lost) {}
+
+  StatusOr<Bytes> ReadBlob(const BlobRef& ref) override {
+    if (lost_[static_cast<int>(ref.kind)].contains(ref.id)) return DataLoss("it is lost");
+    return source_.ReadBlob(ref);
+  }
+
+ private:
+  BlobSource& source_;
+  const Lost& lost_;
+};
+
 // Walks snapshots and adds to a result. A directory in which nothing is affected is walked once
 // for all snapshots, and so is every other one once there are kMaxAffectedPaths. Thread-compatible.
 class AffectedPaths {

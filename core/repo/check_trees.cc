@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/repo/check_affected.h"
+#include "core/repo/check_links.h"
 #include "core/store/record.h"
 #include "core/tree/reader.h"
 
@@ -47,15 +48,84 @@ Status TreeCheck::CheckSnapshot(const SnapshotId& id, const SnapshotRecord& reco
       RETURN_IF_ERROR(NeedChunk(part.chunk, part.bytes));
     }
   }
-  RETURN_IF_ERROR(Need({BlobKind::kRoot, object->root}, /*is_top=*/true));
+  const BlobId root = object->root;
   snapshots_.push_back({id, *std::move(object)});
-  while (!stack_.empty()) {
+  return VisitFrom({BlobKind::kRoot, root});
+}
+
+Status TreeCheck::VisitFrom(const BlobRef& root) {
+  RETURN_IF_ERROR(Step({root, /*is_top=*/true}));
+  while (!open_.empty()) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
-    const Work work = stack_.back();
-    stack_.pop_back();
-    RETURN_IF_ERROR(Visit(work));
+    OpenNode& at = open_.back();
+    if (at.children.empty()) {
+      CloseNode();
+      continue;
+    }
+    const Work work = at.children.back();
+    at.children.pop_back();
+    RETURN_IF_ERROR(Step(work));
   }
   return OkStatus();
+}
+
+Status TreeCheck::Step(const Work& work) {
+  ASSIGN_OR_RETURN(const CheckedBlobs::Places places, blobs_.Find(work.ref));
+  if (places.all.empty()) {
+    Lose(work.ref, "it is in no pack");
+    return OkStatus();
+  }
+  if (IsMarked(places.all.front())) {
+    // No node lies below itself, so all below this one was visited.
+    if (!open_.empty()) Raise(open_.back().height, work, HeightOf(places.all.front()));
+    return OkStatus();
+  }
+  const bool is_directory = work.ref.kind == BlobKind::kTree && work.is_top;
+  // One that is seen from another place, too, is visited from there.
+  if (open_.size() >= kMaxOpenNodes || (is_directory && open_directories_ > kMaxDepth)) {
+    Lose(work.ref, "it lies below too many directories");
+    return OkStatus();
+  }
+  Mark(places.all);
+  visited_ = {work, places.all.front(), {}, 0};
+  RETURN_IF_ERROR(Visit(work));
+  open_directories_ += is_directory ? 1 : 0;
+  open_.push_back(std::move(visited_));
+  return OkStatus();
+}
+
+void TreeCheck::CloseNode() {
+  const OpenNode done = std::move(open_.back());
+  open_.pop_back();
+  if (done.work.ref.kind == BlobKind::kTree && done.work.is_top) --open_directories_;
+  if (done.height > 0) {
+    std::vector<uint16_t>& heights = heights_[done.place.pack];
+    if (heights.size() <= done.place.ordinal) heights.resize(done.place.ordinal + 1);
+    heights[done.place.ordinal] = done.height;
+  }
+  // The top directory, too, is one of them.
+  if (done.work.ref.kind == BlobKind::kRoot && done.height > kMaxDepth + 1) {
+    Lose(done.work.ref, "its directories are nested too deeply");
+  }
+  if (!open_.empty()) Raise(open_.back().height, done.work, done.height);
+}
+
+void TreeCheck::Raise(uint16_t& height, const Work& child, uint16_t child_height) {
+  if (child.ref.kind != BlobKind::kTree) return;
+  // Far above what is allowed, it is not counted on.
+  const int with = std::min(child_height + (child.is_top ? 1 : 0), 4 * kMaxDepth);
+  height = std::max(height, static_cast<uint16_t>(with));
+}
+
+uint16_t TreeCheck::HeightOf(const Place& place) const {
+  const auto heights = heights_.find(place.pack);
+  if (heights == heights_.end() || heights->second.size() <= place.ordinal) return 0;
+  return heights->second[place.ordinal];
+}
+
+bool TreeCheck::IsMarked(const Place& place) const {
+  const auto bits = marks_.find(place.pack);
+  return bits != marks_.end() && bits->second.size() > place.ordinal && bits->second[place.ordinal];
 }
 
 bool TreeCheck::Mark(const PlaceList& places) {
@@ -80,10 +150,17 @@ void TreeCheck::Lose(const BlobRef& ref, const std::string& what) {
 
 Status TreeCheck::Need(const BlobRef& ref, bool is_top) {
   ASSIGN_OR_RETURN(const CheckedBlobs::Places places, blobs_.Find(ref));
+  const Work work{ref, is_top};
   if (places.all.empty()) {
     Lose(ref, "it is in no pack");
-  } else if (Mark(places.all)) {
-    stack_.push_back({ref, is_top});
+  } else if (IsMarked(places.all.front())) {
+    Raise(visited_.height, work, HeightOf(places.all.front()));
+    const SequenceSummary* const part = is_top ? sequences_.Known(ref) : nullptr;
+    if (part != nullptr && part->readable && !part->may_be_top) {
+      Lose(ref, "it is a part of something, and it is named as the whole");
+    }
+  } else {
+    visited_.children.push_back(work);
   }
   return OkStatus();
 }
@@ -121,12 +198,12 @@ Status TreeCheck::NeedEntry(const Entry& entry) {
 Status TreeCheck::NeedList(const Entry& file) {
   const BlobRef ref{BlobKind::kList, file.content.list};
   RETURN_IF_ERROR(Need(ref, /*is_top=*/true));
-  ASSIGN_OR_RETURN(const Summary list, SummaryOf(ref, static_cast<int>(kMaxNodeLevel)));
+  ASSIGN_OR_RETURN(const SequenceSummary list, sequences_.Of(ref, static_cast<int>(kMaxNodeLevel)));
   if (!list.readable) return OkStatus();
   if (list.bytes != file.size) {
     Lose(ref, absl::StrFormat("it has %d bytes, and the file has %d", list.bytes, file.size));
   }
-  if (!list.is_top) Lose(ref, "it is a part of a list, and a file names it");
+  if (!list.may_be_top) Lose(ref, "it is a part of a list, and a file names it");
   return OkStatus();
 }
 
@@ -148,19 +225,15 @@ Status TreeCheck::Visit(const Work& work) {
 
 Status TreeCheck::VisitBytes(const Work& work, ByteSpan bytes) {
   switch (work.ref.kind) {
-    case BlobKind::kRoot: {
-      ASSIGN_OR_RETURN(const Root root, DecodeRoot(bytes));
-      if (root.links) RETURN_IF_ERROR(Need({BlobKind::kLinks, *root.links}, /*is_top=*/true));
-      if (const Entry* const entry = std::get_if<Entry>(&root.top)) return NeedEntry(*entry);
-      return Need({BlobKind::kTree, std::get<BlobId>(root.top)}, /*is_top=*/true);
-    }
+    case BlobKind::kRoot:
+      return VisitRoot(work, bytes);
     case BlobKind::kTree: {
       ASSIGN_OR_RETURN(const TreeNode node, DecodeTreeNode(bytes));
       return VisitTree(work, node);
     }
     case BlobKind::kList: {
       ASSIGN_OR_RETURN(const ListNode node, DecodeListNode(bytes));
-      return VisitList(work, node);
+      return VisitList(node);
     }
     case BlobKind::kLinks: {
       ASSIGN_OR_RETURN(const LinksNode node, DecodeLinksNode(bytes));
@@ -172,35 +245,51 @@ Status TreeCheck::VisitBytes(const Work& work, ByteSpan bytes) {
   return Internal("a chunk was visited as a node");
 }
 
-Status TreeCheck::VisitTree(const Work& work, const TreeNode& node) {
-  if (work.is_top && node.level > 0 && node.children.size() < 2) {
-    return DataLoss("it is the top of one child");
+Status TreeCheck::VisitRoot(const Work& work, ByteSpan bytes) {
+  ASSIGN_OR_RETURN(const Root root, DecodeRoot(bytes));
+  if (root.links) RETURN_IF_ERROR(Need({BlobKind::kLinks, *root.links}, /*is_top=*/true));
+  if (const Entry* const entry = std::get_if<Entry>(&root.top)) {
+    RETURN_IF_ERROR(NeedEntry(*entry));
+  } else {
+    RETURN_IF_ERROR(Need({BlobKind::kTree, std::get<BlobId>(root.top)}, /*is_top=*/true));
   }
-  for (const Entry& entry : node.entries) RETURN_IF_ERROR(NeedEntry(entry));
-  std::vector<Claim> claims;
-  for (const NamedChild& child : node.children) {
-    RETURN_IF_ERROR(Need({BlobKind::kTree, child.id}, /*is_top=*/false));
-    claims.push_back({child.last, child.count, 0, child.id});
+  if (!root.links) return OkStatus();
+  LinkCheck links(blobs_, options_.stop);
+  ASSIGN_OR_RETURN(const std::string fault, links.FindFault(root));
+  if (!fault.empty()) {
+    Lose({BlobKind::kLinks, *root.links},
+         absl::StrFormat("%s, under root %s", fault, work.ref.id.ShortHex()));
   }
-  return CompareClaims(work.ref, node.level, claims);
+  return OkStatus();
 }
 
-Status TreeCheck::VisitList(const Work& work, const ListNode& node) {
+Status TreeCheck::VisitTree(const Work& work, const TreeNode& node) {
+  for (const Entry& entry : node.entries) RETURN_IF_ERROR(NeedEntry(entry));
+  for (const NamedChild& child : node.children) {
+    RETURN_IF_ERROR(Need({BlobKind::kTree, child.id}, /*is_top=*/false));
+  }
+  ASSIGN_OR_RETURN(const SequenceSummary summary, sequences_.Summarize(node, node.level));
+  if (work.is_top && !summary.may_be_top) return DataLoss("it is the top of one child");
+  return summary.fault.empty() ? OkStatus() : DataLoss(summary.fault);
+}
+
+Status TreeCheck::VisitList(const ListNode& node) {
   for (const ContentItem& item : node.items) {
     if (!item.zero) RETURN_IF_ERROR(NeedChunk(item.id, item.bytes));
   }
-  std::vector<Claim> claims;
   for (const ListChild& child : node.children) {
     RETURN_IF_ERROR(Need({BlobKind::kList, child.id}, /*is_top=*/false));
-    claims.push_back({"", child.count, child.bytes, child.id});
   }
-  return CompareClaims(work.ref, node.level, claims);
+  ASSIGN_OR_RETURN(const SequenceSummary summary, sequences_.Summarize(node, node.level));
+  return summary.fault.empty() ? OkStatus() : DataLoss(summary.fault);
 }
 
 Status TreeCheck::VisitLinks(const Work& work, const LinksNode& node) {
   for (const NamedChild& child : node.children) {
     RETURN_IF_ERROR(Need({BlobKind::kLinks, child.id}, /*is_top=*/false));
   }
+  ASSIGN_OR_RETURN(const SequenceSummary summary, sequences_.Summarize(node, node.level));
+  if (!summary.fault.empty()) return DataLoss(summary.fault);
   if (!work.is_top) return OkStatus();
   // The order of groups goes beyond single nodes.
   LinksReader reader(blobs_, work.ref.id);
@@ -211,91 +300,14 @@ Status TreeCheck::VisitLinks(const Work& work, const LinksNode& node) {
   }
 }
 
-Status TreeCheck::CompareClaims(const BlobRef& parent, int level,
-                                const std::vector<Claim>& claims) {
-  for (size_t i = 0; i < claims.size(); ++i) {
-    const Claim& claim = claims[i];
-    ASSIGN_OR_RETURN(const Summary child, SummaryOf({parent.kind, claim.id}, level - 1));
-    if (!child.readable) continue;
-    const char* fault = nullptr;
-    if (child.level + 1 != level) {
-      fault = "its level does not follow from the parent's";
-    } else if (child.last != claim.last || child.count != claim.count ||
-               child.bytes != claim.bytes || child.count == 0) {
-      fault = "it is not what the parent says of it";
-    } else if (i > 0 && parent.kind == BlobKind::kTree && child.first <= claims[i - 1].last) {
-      fault = "its names do not follow those before it";
-    }
-    if (fault != nullptr) {
-      return DataLoss(absl::StrFormat("part %s: %s", claim.id.ShortHex(), fault));
-    }
-  }
-  return OkStatus();
-}
-
-StatusOr<TreeCheck::Summary> TreeCheck::SummaryOf(const BlobRef& ref, int max_level) {
-  const bool is_tree = ref.kind == BlobKind::kTree;
-  auto& summaries = is_tree ? tree_summaries_ : list_summaries_;
-  if (const auto known = summaries.find(ref.id); known != summaries.end()) return known->second;
-  const StatusOr<Bytes> bytes = blobs_.ReadBlob(ref);
-  StatusOr<Summary> summary = Summary();
-  if (!bytes.ok()) {
-    summary = bytes.status();
-  } else {
-    summary = is_tree ? SummaryOfTree(*bytes, max_level) : SummaryOfList(*bytes);
-  }
-  if (!summary.ok()) {
-    if (!IsDamage(summary.status())) return summary;
-    summary = Summary();
-  }
-  if (summary->level <= max_level) summaries[ref.id] = *summary;
-  return summary;
-}
-
-StatusOr<TreeCheck::Summary> TreeCheck::SummaryOfList(ByteSpan bytes) {
-  ASSIGN_OR_RETURN(const ListNode node, DecodeListNode(bytes));
-  Summary summary;
-  summary.readable = true;
-  summary.level = node.level;
-  summary.count = node.items.size();
-  for (const ContentItem& item : node.items) summary.bytes += item.bytes;
-  for (const ListChild& child : node.children) {
-    summary.bytes += child.bytes;
-    summary.count += child.count;
-  }
-  summary.is_top = node.level > 0 ? node.children.size() >= 2 : summary.count > kMaxInlineItems;
-  return summary;
-}
-
-StatusOr<TreeCheck::Summary> TreeCheck::SummaryOfTree(ByteSpan bytes, int max_level) {
-  ASSIGN_OR_RETURN(const TreeNode node, DecodeTreeNode(bytes));
-  Summary summary;
-  summary.readable = true;
-  summary.level = node.level;
-  summary.count = node.entries.size();
-  for (const NamedChild& child : node.children) summary.count += child.count;
-  if (!node.entries.empty()) {
-    summary.first = node.entries.front().name;
-    summary.last = node.entries.back().name;
-  } else if (!node.children.empty()) {
-    const NamedChild& first = node.children.front();
-    summary.first = first.last;
-    summary.last = node.children.back().last;
-    // Levels must descend, or a chain of nodes that was made to be deep would end the stack.
-    if (summary.level > max_level) return summary;
-    ASSIGN_OR_RETURN(const Summary below, SummaryOf({BlobKind::kTree, first.id}, node.level - 1));
-    if (below.readable) summary.first = below.first;
-  }
-  return summary;
-}
-
 Status TreeCheck::Report(CheckResult& result) {
   result.snapshots = state_.snapshots().size();
   result.nodes = nodes_;
   result.blobs = blobs_seen_;
   result.affected_snapshots = unreadable_snapshots_;
   if (anything_lost_) {
-    AffectedPaths affected(blobs_, lost_, options_.stop, result);
+    WithoutLost source(blobs_, lost_);
+    AffectedPaths affected(source, lost_, options_.stop, result);
     for (const CheckedSnapshot& snapshot : snapshots_) RETURN_IF_ERROR(affected.Find(snapshot));
   } else if (unreadable_snapshots_.empty()) {
     // Where nodes are lost, what they would reach is not known.

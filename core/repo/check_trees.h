@@ -14,9 +14,11 @@
 #include "core/index/index.h"
 #include "core/repo/check.h"
 #include "core/repo/check_blobs.h"
+#include "core/repo/check_sequences.h"
 #include "core/repo/snapshot_object.h"
 #include "core/store/journal_state.h"
 #include "core/tree/node.h"
+#include "core/tree/walk.h"
 
 namespace cairn {
 
@@ -26,14 +28,19 @@ struct CheckedSnapshot {
   SnapshotObject object;
 };
 
-// Visits every distinct node once. Memory: a bit a blob, what is lost, and a row for each part of
-// a large directory and each long list. Thread-compatible.
+// Visits every distinct node once. Memory: a bit a blob, two bytes a node that has directories
+// below it, what is lost, and what SequenceCheck keeps. Thread-compatible.
 class TreeCheck {
  public:
   // All must outlive it.
   TreeCheck(const JournalState& state, const CheckOptions& options, Index& index,
             CheckedBlobs& blobs, CheckFindings& findings)
-      : state_(state), options_(options), index_(index), blobs_(blobs), findings_(findings) {}
+      : state_(state),
+        options_(options),
+        index_(index),
+        blobs_(blobs),
+        findings_(findings),
+        sequences_(blobs) {}
 
   // What is wrong is a finding; errors are those that end the check.
   Status Run();
@@ -41,50 +48,48 @@ class TreeCheck {
   Status Report(CheckResult& result);
 
  private:
-  // What a node says of itself, to be compared with what its parent says of it.
-  struct Summary {
-    bool readable = false;
-    int level = 0;
-    std::string first;  // trees: first name
-    std::string last;
-    uint64_t count = 0;
-    uint64_t bytes = 0;   // lists
-    bool is_top = false;  // it may be the top of a sequence
-  };
-  // What the parent says.
-  struct Claim {
-    std::string last;
-    uint64_t count = 0;
-    uint64_t bytes = 0;
-    BlobId id;
-  };
   struct Work {
     BlobRef ref;
-    bool is_top = false;
+    bool is_top = false;  // a directory's top node, or that of another sequence
+  };
+  // A node whose children are visited.
+  struct OpenNode {
+    Work work;
+    Place place;
+    std::vector<Work> children;
+    uint16_t height = 0;
   };
 
   Status CheckSnapshot(const SnapshotId& id, const SnapshotRecord& record);
-  // Marks it; if it is a node that was not seen before, it is visited later.
+  Status VisitFrom(const BlobRef& root);
+  // Visits the node if it is a new one; opens it then.
+  Status Step(const Work& work);
+  void CloseNode();
+  // If it is a node that was not seen before, it is visited as a child of the one being visited.
   Status Need(const BlobRef& ref, bool is_top);
   Status NeedChunk(const BlobId& id, uint64_t bytes);
   Status NeedEntry(const Entry& entry);
   Status NeedList(const Entry& file);
   Status Visit(const Work& work);
   Status VisitBytes(const Work& work, ByteSpan bytes);
+  Status VisitRoot(const Work& work, ByteSpan bytes);
   Status VisitTree(const Work& work, const TreeNode& node);
-  Status VisitList(const Work& work, const ListNode& node);
+  Status VisitList(const ListNode& node);
   Status VisitLinks(const Work& work, const LinksNode& node);
-  Status CompareClaims(const BlobRef& parent, int level, const std::vector<Claim>& claims);
-  // Of a node of `max_level` or below; a higher one has no `first`.
-  StatusOr<Summary> SummaryOf(const BlobRef& ref, int max_level);
-  StatusOr<Summary> SummaryOfTree(ByteSpan bytes, int max_level);
-  static StatusOr<Summary> SummaryOfList(ByteSpan bytes);
+
+  bool IsMarked(const Place& place) const;
+  // Returns whether it was not marked.
   bool Mark(const PlaceList& places);
+  // How many directories lie below one another under a node, itself not counted.
+  uint16_t HeightOf(const Place& place) const;
+  static void Raise(uint16_t& height, const Work& child, uint16_t child_height);
   // The blob cannot be had, or not as somebody needs it. `what` is a finding unless it is empty.
   void Lose(const BlobRef& ref, const std::string& what);
 
   // More missing blobs than these are not named one by one; the paths are.
   static constexpr size_t kMaxNamedBlobs = 10'000;
+  // Nodes below one another; no directories that are not nested too deeply need so many.
+  static constexpr size_t kMaxOpenNodes = size_t{16} * kMaxDepth;
 
   const JournalState& state_;
   const CheckOptions& options_;
@@ -94,10 +99,12 @@ class TreeCheck {
 
   std::vector<CheckedSnapshot> snapshots_;
   std::vector<SnapshotId> unreadable_snapshots_;
-  std::vector<Work> stack_;
-  absl::flat_hash_map<PackNumber, std::vector<bool>> marks_;  // by ordinal
-  absl::flat_hash_map<BlobId, Summary> tree_summaries_;
-  absl::flat_hash_map<BlobId, Summary> list_summaries_;
+  SequenceCheck sequences_;
+  std::vector<OpenNode> open_;  // from a root down
+  size_t open_directories_ = 0;
+  OpenNode visited_;                                                // by Visit
+  absl::flat_hash_map<PackNumber, std::vector<bool>> marks_;        // by ordinal
+  absl::flat_hash_map<PackNumber, std::vector<uint16_t>> heights_;  // by ordinal; 0 where it ends
   absl::flat_hash_set<BlobId> lost_[kBlobKinds + 1];
   size_t named_ = 0;
   bool anything_lost_ = false;

@@ -3,13 +3,16 @@
 
 #include <algorithm>
 
+#include "core/base/blake3.h"
 #include "core/tree/builder.h"
+#include "core/tree/node.h"
 
 namespace cairn {
 namespace {
 
 constexpr size_t kSortMemoryBytes = 8 * kMiB;
-constexpr size_t kInodeKeyBytes = 16;
+constexpr size_t kDigestBytes = 16;
+constexpr size_t kInodeKeyBytes = 16 + kDigestBytes;  // device, inode, digest of the entry
 
 void PutBigEndian(Bytes& out, uint64_t value) {
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(value >> shift));
@@ -34,13 +37,16 @@ size_t EndOfFirstPath(ByteSpan record) { return AsText(record).find(std::string_
 
 LinkGroups::LinkGroups() : by_inode_({.memory_bytes = kSortMemoryBytes}) {}
 
-Status LinkGroups::Add(uint64_t device, uint64_t inode, std::string_view path) {
+Status LinkGroups::Add(uint64_t device, uint64_t inode, std::string_view path, const Entry& entry) {
   // Such a path is a file of its own then, with the same content.
   if (path.size() > kMaxLinkPathBytes) return OkStatus();
   Bytes record;
   record.reserve(kInodeKeyBytes + path.size());
   PutBigEndian(record, device);
   PutBigEndian(record, inode);
+  Blake3 digest;
+  digest.Update(EncodeRoot({entry, std::nullopt}));  // its name plays no part
+  Append(record, ByteSpan(digest.Finish()).first(kDigestBytes));
   PutPathKey(record, path);
   MutexLock lock(mutex_);
   return by_inode_.Add(record);

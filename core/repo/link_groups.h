@@ -11,6 +11,7 @@
 #include "core/base/external_sorter.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/tree/entry.h"
 
 namespace cairn {
 
@@ -18,10 +19,12 @@ class LinkGroups {
  public:
   LinkGroups();
 
-  // A path (relative to the root) of an inode with several links. Thread-safe.
-  Status Add(uint64_t device, uint64_t inode, std::string_view path);
+  // A path (relative to the root) of an inode with several links, and the entry that the tree has
+  // there. Where the inode changed between two of its names the entries differ, and then so do
+  // their groups. Thread-safe.
+  Status Add(uint64_t device, uint64_t inode, std::string_view path, const Entry& entry);
 
-  // Writes the table of all inodes that were added under two or more paths; nothing if there is
+  // Writes the table of all that were added under two or more paths as one; nothing if there is
   // none. Once.
   StatusOr<std::optional<BlobId>> Finish(BlobSink& sink);
 

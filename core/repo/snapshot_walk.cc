@@ -210,9 +210,6 @@ StatusOr<std::optional<Entry>> SnapshotWalk::Walk(const std::string& path,
     context_.pool.Submit([this, directory](int worker) { RunDirectory(directory, worker); });
     context_.pool.Wait();
   } else {
-    if (status->links > 1 && !link_path.empty()) {
-      RETURN_IF_ERROR(links_.Add(status->device, status->inode, link_path));
-    }
     context_.pool.Submit([this, top](int worker) {
       StatusOr<SourceDirectory::Pin> opened = top->handle->Open();
       if (!opened.ok()) return Fail(std::move(opened).status());
@@ -228,6 +225,9 @@ StatusOr<std::optional<Entry>> SnapshotWalk::Walk(const std::string& path,
   }
   Slot& done = top->slots.front();
   if (done.dropped) return std::optional<Entry>();
+  if (status->links > 1 && status->type != EntryType::kDirectory && !link_path.empty()) {
+    RETURN_IF_ERROR(links_.Add(status->device, status->inode, link_path, done.entry));
+  }
   done.entry.name.clear();
   return std::optional<Entry>(std::move(done.entry));
 }
@@ -477,10 +477,6 @@ Status SnapshotWalk::MatchBase(Directory& d) {
   }
   for (Slot& slot : d.slots) {
     if (!slot.from_base && IsRacy(slot.status, d.before_stat, d.traits)) slot.witness = 0;
-    if (slot.status.links > 1 && slot.status.type != EntryType::kDirectory) {
-      RETURN_IF_ERROR(
-          links_.Add(slot.status.device, slot.status.inode, JoinLinkPath(d.link_path, slot.name)));
-    }
   }
   return OkStatus();
 }
@@ -637,6 +633,11 @@ void SnapshotWalk::CountRead(const Directory& d, const Slot& slot, const Entry* 
 
 // All of the span's entries are there.
 Status SnapshotWalk::FinishSpan(Directory& d) {
+  for (const Slot& slot : d.slots) {
+    if (slot.status.links <= 1 || slot.status.type == EntryType::kDirectory || slot.dropped) continue;
+    RETURN_IF_ERROR(links_.Add(slot.status.device, slot.status.inode,
+                               JoinLinkPath(d.link_path, slot.name), slot.entry));
+  }
   const bool same = d.leaf && d.same_names_and_witnesses &&
                     std::all_of(d.slots.begin(), d.slots.end(), [](const Slot& slot) {
                       return !slot.dropped && (slot.IsBase() || slot.entry == *slot.base);
