@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a snapshot takes over from an earlier one without reading it, and that it never takes what
+// may be gone or was never so.
+#include <ctime>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/random.h"
+#include "core/repo/check.h"
+#include "core/repo/forget.h"
+#include "core/repo/prune.h"
+#include "tests/repo/restore_fixture.h"
+
+namespace cairn::testing {
+namespace {
+
+using ::testing::IsEmpty;
+
+class SnapshotBaseTest : public RestoreTest {
+ protected:
+  static constexpr int kFiles = 40;
+
+  void SetUp() override {
+    RestoreTest::SetUp();
+    for (int i = 0; i < kFiles; ++i) {
+      Write(Source("dir" + std::to_string(i % 4) + "/sub/" + std::to_string(i)),
+            Noise(5000, static_cast<uint64_t>(i)));
+    }
+    Settle();
+  }
+  // Until what was written is old enough for the clock's ticks to tell a later change.
+  static void Settle() {
+    timespec begin{};
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &begin);
+    do {
+      std::this_thread::yield();
+      ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + (now.tv_nsec - begin.tv_nsec) <
+             40'000'000);
+  }
+  SnapshotResult TakeBy(Repository& repository, const std::string& host = "host", int threads = 1) {
+    SnapshotOptions options;
+    options.labels.host = host;
+    options.threads = threads;
+    StatusOr<SnapshotResult> result = TakeSnapshot(repository, {Source()}, options);
+    EXPECT_OK(result);
+    return result.ok() ? *std::move(result) : SnapshotResult{};
+  }
+  void ForgetAndPrune(const std::vector<SnapshotId>& ids) {
+    ASSERT_OK_AND_ASSIGN(const auto other, Repository::Open(repository_files_, {}));
+    ASSERT_OK(ForgetSnapshots(*other, ids));
+    PruneOptions options;
+    options.now = true;
+    options.threads = 1;
+    ASSERT_OK(Prune(*other, options));
+  }
+  void ExpectRestoresAsItIs(const SnapshotId& id) {
+    std::filesystem::remove_all(Target());
+    RestoreAll(Place(id));
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(Source())) {
+      if (!entry.is_regular_file()) continue;
+      const std::string name = entry.path().string().substr(Source().size() + 1);
+      EXPECT_TRUE(Read(Target(name)) == Read(entry.path())) << name;
+    }
+    CheckOptions options;
+    options.read_data.kind = ReadSubset::Kind::kAll;
+    ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, options));
+    EXPECT_THAT(result.damages, IsEmpty());
+  }
+};
+
+TEST_F(SnapshotBaseTest, WhatDidNotChangeIsNotRead) {
+  TakeBy(*repository_);
+  const SnapshotResult again = TakeBy(*repository_);
+  EXPECT_TRUE(again.unchanged);
+  EXPECT_EQ(again.statistics.bytes_read, 0U);
+  EXPECT_EQ(again.statistics.files_unchanged, uint64_t{kFiles});
+  EXPECT_EQ(again.statistics.blobs_added, 0U);
+}
+
+TEST_F(SnapshotBaseTest, ACommitOfLittleIsOnePackOfChunksAndNodes) {
+  TakeBy(*repository_);
+  ASSERT_OK_AND_ASSIGN(const JournalState state, repository_->journal().ReadState());
+  ASSERT_EQ(state.packs().size(), 1U);
+  EXPECT_EQ(state.packs().begin()->second.info.content, kPackHasChunks | kPackHasNodes);
+  EXPECT_EQ(state.head().number, 1U);
+}
+
+TEST_F(SnapshotBaseTest, NothingIsTakenFromASnapshotThatIsForgotten) {
+  const SnapshotResult first = TakeBy(*repository_);
+  ForgetAndPrune({*first.id});
+  const SnapshotResult second = TakeBy(*repository_);
+  EXPECT_FALSE(second.parent);
+  EXPECT_EQ(second.statistics.bytes_read, uint64_t{kFiles} * 5000);
+  ExpectRestoresAsItIs(*second.id);
+}
+
+// Nodes stay where a pack stays, though what they name is gone.
+TEST_F(SnapshotBaseTest, NodesThatOutliveTheirChildrenAreNotBelieved) {
+  const SnapshotResult first = TakeBy(*repository_);
+  // A second snapshot keeps a part of the packs of the first.
+  std::filesystem::rename(Source("dir0"), Path("kept"));
+  const SnapshotId kept = TakeOf({Path("kept")});
+  std::filesystem::rename(Path("kept"), Source("dir0"));
+  ForgetAndPrune({*first.id});
+  const SnapshotResult again = TakeBy(*repository_);
+  ExpectRestoresAsItIs(*again.id);
+  EXPECT_THAT(repository_->FindSnapshot(kept), IsOk());
+}
+
+TEST_F(SnapshotBaseTest, ABaseThatIsForgottenAndPrunedMeanwhileCostsNoFile) {
+  const SnapshotResult first = TakeBy(*repository_);
+  Write(Source("new"), "new");
+  Settle();
+  // When the writer's pack gets its name, all of the tree was walked.
+  bool pruned = false;
+  repository_files_.SetHook([&](const DiskOperation& operation) {
+    if (!pruned && operation.kind == DiskOperation::Kind::kRename &&
+        operation.to.starts_with("packs/")) {
+      pruned = true;
+      ForgetAndPrune({*first.id});
+    }
+    return OkStatus();
+  });
+  const SnapshotResult second = TakeBy(*repository_);
+  repository_files_.SetHook(nullptr);
+  EXPECT_TRUE(pruned);
+  ASSERT_TRUE(second.id);
+  ExpectRestoresAsItIs(*second.id);
+}
+
+// Two runs begin from the same snapshot, and one sees a change that the other has passed.
+TEST_F(SnapshotBaseTest, RowsOfTwoRunsAreNotMixed) {
+  TempTree cache;
+  RepositoryOptions options;
+  options.cache_directory = cache.Path("cache");
+  ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, options));
+  ASSERT_OK_AND_ASSIGN(const auto other, Repository::Open(repository_files_, options));
+  const SnapshotResult base = TakeBy(*repository_);
+  Write(Source("dir3/sub/new"), "makes a run write a pack");
+  Settle();
+  SnapshotResult between;
+  bool done = false;
+  repository_files_.SetHook([&](const DiskOperation& operation) {
+    if (!done && operation.kind == DiskOperation::Kind::kRename &&
+        operation.to.starts_with("packs/")) {
+      done = true;
+      Write(Source("dir0/sub/0"), Noise(5000, 1000));
+      Settle();
+      between = TakeBy(*other);
+    }
+    return OkStatus();
+  });
+  TakeBy(*repository_);
+  repository_files_.SetHook(nullptr);
+  ASSERT_TRUE(done);
+  ASSERT_TRUE(between.id);
+  ForgetAndPrune({*between.id});
+  const SnapshotResult last = TakeBy(*repository_);
+  ExpectRestoresAsItIs(*last.id);
+  ForgetAndPrune({*base.id});
+  ExpectRestoresAsItIs(*TakeBy(*repository_).id);
+}
+
+TEST_F(SnapshotBaseTest, TheRootDependsOnTheContentAlone) {
+  for (int i = 0; i < 600; ++i) Write(Source("many/" + std::to_string(i)), std::to_string(i));
+  std::filesystem::create_hard_link(Source("many/1"), Source("dir0/link"));
+  const BlobId root = TakeBy(*repository_).root;
+  for (const int threads : {1, 2, 8}) {
+    MemoryFileSystem files;
+    RepositoryConfig config;
+    config.id = RandomId<RepositoryId>();
+    config.compression_level = 1;
+    ASSERT_OK(Repository::Create(files, config));
+    ASSERT_OK_AND_ASSIGN(const auto repository, Repository::Open(files, {}));
+    EXPECT_EQ(TakeBy(*repository, "another host", threads).root, root) << threads;
+  }
+  // Wherever it lies, and whenever it was read.
+  std::filesystem::rename(Source(), Path("elsewhere"));
+  Read(Path("elsewhere/many/7"));
+  EXPECT_EQ(RootOf(Path("elsewhere")), root);
+}
+
+TEST_F(SnapshotBaseTest, AllNamesOfAFileAreOneContentReadOnce) {
+  Write(Source("a/name0"), Noise(300'000, 77));
+  for (int i = 1; i < 100; ++i) {
+    const std::string name =
+        Source(std::string(1, static_cast<char>('a' + i % 20)) + "/name" + std::to_string(i));
+    std::filesystem::create_directories(std::filesystem::path(name).parent_path());
+    std::filesystem::create_hard_link(Source("a/name0"), name);
+  }
+  const SnapshotResult result = TakeBy(*repository_, "host", /*threads=*/8);
+  EXPECT_EQ(result.statistics.bytes_read, uint64_t{kFiles} * 5000 + 300'000);
+  ExpectRestoresAsItIs(*result.id);
+  EXPECT_EQ(StatOf(Target("a/name0")).st_nlink, 100U);
+}
+
+// The groups say that paths are one inode with one content; a file that goes, or changes between
+// two of its names, makes them say nothing wrong.
+TEST_F(SnapshotBaseTest, LinkGroupsHoldOnlyWhatTheTreeHas) {
+  Write(Source("a/one"), Noise(5000, 1));
+  std::filesystem::create_directories(Source("z"));
+  std::filesystem::create_hard_link(Source("a/one"), Source("z/one"));
+  std::filesystem::create_hard_link(Source("a/one"), Source("z/two"));
+  TakeBy(*repository_);
+  // The first name is taken over, and by then the second is another content.
+  Settle();
+  SnapshotOptions options;
+  options.labels.host = "host";
+  options.threads = 1;
+  options.on_file = [&](const std::string& path, FileVerdict) {
+    if (path == Source("a/one")) Write(Source("z/one"), Noise(6000, 2));
+  };
+  ASSERT_OK(TakeSnapshot(*repository_, {Source()}, options));
+  options.rescan = true;
+  options.on_file = [&](const std::string& path, FileVerdict) {
+    if (path.ends_with("/one")) std::filesystem::remove(Source("z/two"));
+  };
+  ASSERT_OK(TakeSnapshot(*repository_, {Source()}, options));
+  ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, {}));
+  EXPECT_THAT(result.damages, IsEmpty());
+}
+
+}  // namespace
+}  // namespace cairn::testing
