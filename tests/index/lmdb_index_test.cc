@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "core/index/index_row.h"
 #include "core/index/lmdb.h"
 #include "core/index/lmdb_rows.h"
+#include "core/index/stop_gate.h"
 #include "tests/index/index_data.h"
 #include "tests/index/lmdb_fixture.h"
 
@@ -347,6 +349,29 @@ TEST_F(LmdbIndexTest, AWriterCannotBeStoppedFromTheTerminal) {
     EXPECT_TRUE(IsBlocked(SIGTTOU));
   }
   EXPECT_FALSE(IsBlocked(SIGTTOU));
+}
+
+TEST_F(LmdbIndexTest, NobodyStopsTheProcessWhileAnyThreadWrites) {
+  const auto index = Open();
+  ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
+  std::atomic<bool> asked = false;
+  std::atomic<bool> is_writing = true;
+  bool closed_while_writing = true;
+  std::thread stopper([&] {
+    asked = true;
+    const StopGate::Closed closed;
+    closed_while_writing = is_writing;
+  });
+  while (!asked) std::this_thread::yield();
+  for (uint64_t i = 0; i < 2000; ++i) {
+    const Bytes key = ToBytes(std::to_string(i));
+    ASSERT_OK(writer->PutNote(key, key));
+  }
+  is_writing = false;
+  ASSERT_OK(writer->Commit());
+  stopper.join();
+  EXPECT_FALSE(closed_while_writing);
+  EXPECT_OK(SetHead(*index, 1));
 }
 
 // Large ones
