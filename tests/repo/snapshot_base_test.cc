@@ -205,9 +205,9 @@ TEST_F(SnapshotBaseTest, LinkGroupsHoldOnlyWhatTheTreeHas) {
   std::filesystem::create_directories(Source("z"));
   std::filesystem::create_hard_link(Source("a/one"), Source("z/one"));
   std::filesystem::create_hard_link(Source("a/one"), Source("z/two"));
+  Settle();
   TakeBy(*repository_);
   // The first name is taken over, and by then the second is another content.
-  Settle();
   SnapshotOptions options;
   options.labels.host = "host";
   options.threads = 1;
