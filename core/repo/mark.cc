@@ -282,6 +282,9 @@ void Marker::Push(const BlobRef& node, const Choice& place) {
 StatusOr<bool> Marker::CollectWaiting() {
   MutexLock lock(mutex_);
   if (waiting_ == 0) return false;
+  // The lock is held over the callback too, which the compiler's analysis does not see.
+  auto& stack = stack_;
+  auto& waiting = waiting_;
   View view;
   ASSIGN_OR_RETURN(view.reader, table_.index.Read());
   Status failure;
@@ -296,9 +299,9 @@ StatusOr<bool> Marker::CollectWaiting() {
     const uint64_t bit = uint64_t{1} << (place.ordinal % kWordBits);
     if ((word & bit) == 0) return true;
     word &= ~bit;
-    stack_.push_back(ref);
-    --waiting_;
-    return waiting_ > 0 && stack_.size() < options_.max_waiting;
+    stack.push_back(ref);
+    --waiting;
+    return waiting > 0 && stack.size() < options_.max_waiting;
   }));
   RETURN_IF_ERROR(failure);
   if (stack_.empty()) return Aborted("packs went out of the index while it was walked: try again");

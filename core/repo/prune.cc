@@ -346,9 +346,10 @@ Status PruneRun::Purge() {
   std::map<PackName, uint64_t> candidates;  // with the record that condemned them
   for (const auto& [name, entry] : state_.packs()) {
     if (entry.state != PackState::kCondemned) continue;
+    const uint64_t since = entry.since;
     const bool waits = std::ranges::any_of(
-        sessions, [&](const SessionInfo& session) { return BeganBefore(session, entry.since); });
-    if (options_.now || !waits) candidates[name] = entry.since;
+        sessions, [&](const SessionInfo& session) { return BeganBefore(session, since); });
+    if (options_.now || !waits) candidates[name] = since;
   }
   std::vector<PackName> purged;
   const auto prepare = [&](const JournalState& state) -> StatusOr<RecordEntries> {
