@@ -20,7 +20,9 @@ ChangeCache::Key Cut16(const Hash256& hash) {
   return key;
 }
 
-Bytes EncodeRow(const CacheRow& row) {
+}  // namespace
+
+Bytes EncodeCacheRow(const CacheRow& row) {
   Bytes bytes;
   Encoder out(bytes);
   out.Fixed8(row.hash.has_value() ? 1 : 0);
@@ -29,21 +31,21 @@ Bytes EncodeRow(const CacheRow& row) {
   return bytes;
 }
 
-StatusOr<CacheRow> DecodeRow(ByteSpan bytes) {
+StatusOr<CacheRow> DecodeCacheRow(ByteSpan bytes) {
   Decoder in(bytes);
   CacheRow row;
-  if (in.Fixed8() != 0) {
+  if (const uint8_t has_hash = in.Fixed8(); has_hash == 1) {
     const ByteSpan hash = in.Raw(16);
     row.hash.emplace();
     if (hash.size() == 16) std::copy(hash.begin(), hash.end(), row.hash->begin());
+  } else if (has_hash != 0) {
+    in.Fail("hash mark is neither 0 nor 1");
   }
   if (in.remaining() > kMaxWitnesses * 8) in.Fail("too many witnesses");
   while (in.ok() && in.remaining() > 0) row.witnesses.push_back(in.Fixed64());
   RETURN_IF_ERROR(in.Finish("change cache"));
   return row;
 }
-
-}  // namespace
 
 ChangeCache::ChangeCache(Repository& repository, const std::string& scope)
     : repository_(repository),
@@ -97,7 +99,7 @@ StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory
     ASSIGN_OR_RETURN(value, reader->FindNote(RowKey(directory, leaf)));
   }
   if (!value) return std::optional<CacheRow>();
-  ASSIGN_OR_RETURN(CacheRow row, DecodeRow(*value));
+  ASSIGN_OR_RETURN(CacheRow row, DecodeCacheRow(*value));
   return std::optional<CacheRow>(std::move(row));
 }
 
@@ -114,7 +116,7 @@ Status ChangeCache::AddChange(const std::string& directory, const BlobId& leaf, 
 }
 
 Status ChangeCache::Put(const std::string& directory, const BlobId& leaf, const CacheRow& row) {
-  return AddChange(directory, leaf, /*remove=*/false, EncodeRow(row));
+  return AddChange(directory, leaf, /*remove=*/false, EncodeCacheRow(row));
 }
 
 Status ChangeCache::Remove(const std::string& directory, const BlobId& leaf) {

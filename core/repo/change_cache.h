@@ -25,6 +25,9 @@ struct CacheRow {
   std::optional<std::array<uint8_t, 16>> hash;
   std::vector<Witness> witnesses;  // in the order of the leaf's entries; 0 for none
 };
+// As the index keeps it. DATA_LOSS for bytes that EncodeCacheRow does not make.
+Bytes EncodeCacheRow(const CacheRow& row);
+StatusOr<CacheRow> DecodeCacheRow(ByteSpan bytes);
 
 // One for each (host, user, sources, rules). A row is found by the directory's path and the id of
 // the leaf, so a row that does not belong to the base snapshot's tree is never found.

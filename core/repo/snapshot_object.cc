@@ -61,7 +61,9 @@ void PutList(Encoder& out, const LongList& list) {
 LongList GetList(Decoder& in) {
   LongList list;
   const uint64_t bytes = in.VarintUpTo(kMaxListBytes);
-  if (in.Fixed8() == 0) {
+  const uint8_t form = in.Fixed8();
+  if (form > 1) in.Fail("form of a list is neither 0 nor 1");
+  if (form == 0) {
     if (bytes > kMaxInlineListBytes) in.Fail("inline list is too long");
     const ByteSpan inline_bytes = in.Raw(static_cast<size_t>(bytes));
     list.inline_bytes.assign(inline_bytes.begin(), inline_bytes.end());
