@@ -21,6 +21,10 @@ if(CAIRN_SANITIZE)
   add_compile_options(-fsanitize=${CAIRN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${CAIRN_SANITIZE})
 endif()
+if(CAIRN_FUZZ)
+  # What the fuzzer is guided by: without it, it sees no further than its own target's file.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 
 # core/ reports errors as absl::Status only; the command line keeps exceptions for CLI11.
 add_library(cairn_core_settings INTERFACE)
