@@ -23,6 +23,7 @@
 #include "core/base/random.h"
 #include "core/repo/commit.h"
 #include "core/repo/repository.h"
+#include "core/repo/reserve.h"
 #include "core/repo/snapshot_object.h"
 #include "core/store/frame.h"
 #include "core/store/pack.h"
@@ -52,7 +53,7 @@ class TestRepository {
  public:
   static constexpr uint64_t kPackTargetBytes = 64 * kKiB;
   // Too little for a reserve.
-  static constexpr uint64_t kDiskBytes = 24 * kMiB;
+  static constexpr uint64_t kDiskBytes = 2 * kReserveBytes - 1;
 
   explicit TestRepository(uint64_t disk_bytes = kDiskBytes) {
     fs_.SetCapacityBytes(disk_bytes);
