@@ -77,6 +77,7 @@ class SnapshotCommand : public Command {
   bool one_file_system_ = false;
   bool dry_run_ = false;
   bool rescan_ = false;
+  bool no_delta_ = false;
   bool skip_if_unchanged_ = false;
   bool from_stdin_ = false;
   bool from_command_ = false;
@@ -119,6 +120,8 @@ CLI::App* SnapshotCommand::Declare(CLI::App& app) {
   AddText(*command, "--time", "TIME", time_, "Instead of now: 2026-11-20T14:30, -90min");
   AddFlag(*command, "-n,--dry-run", dry_run_, "Only say what would be stored");
   AddFlag(*command, "--rescan", rescan_, "Trust no metadata: read every file");
+  AddFlag(*command, "--no-delta", no_delta_,
+          "Do not compress changed files against what they were");
   AddFlag(*command, "--skip-if-unchanged", skip_if_unchanged_,
           "Make none if nothing differs from the last one");
   AddFlag(*command, "--stdin", from_stdin_, "Snapshot standard input as one file");
@@ -283,6 +286,7 @@ StatusOr<ExitCode> SnapshotCommand::Run(Context& context) {
   RETURN_IF_ERROR(SetRules(options.rules));
   options.threads = context.options().threads;
   options.rescan = rescan_;
+  options.deltas = !no_delta_;
   options.dry_run = dry_run_;
   options.skip_if_unchanged = skip_if_unchanged_;
   options.stop = context.stop();

@@ -62,6 +62,8 @@ Json StatsCommand::JsonOf(const RepositoryStats& stats) {
   json["chunks"] = stats.chunks;
   json["nodes"] = stats.nodes;
   json["frames"] = stats.frames;
+  json["delta_frames"] = stats.delta_frames;
+  json["delta_bytes"] = stats.delta_bytes;
   json["packs"] = stats.packs;
   json["condemned_packs"] = stats.condemned_packs;
   json["condemned_bytes"] = stats.condemned_bytes;
@@ -93,6 +95,10 @@ void StatsCommand::Print(Output& output, const RepositoryStats& stats) {
   facts.Add("Blobs", absl::StrFormat("%d: %s, %s", stats.blobs, Count(stats.chunks, "chunk"),
                                      Count(stats.nodes, "node")));
   facts.Add("Packs", absl::StrFormat("%d, of %s", stats.packs, Count(stats.frames, "frame")));
+  if (stats.delta_frames > 0) {
+    facts.Add("Deltas", absl::StrFormat("%s, %s", Count(stats.delta_frames, "frame"),
+                                        FormatBytes(stats.delta_bytes)));
+  }
   if (stats.condemned_packs > 0) {
     facts.Add("To be freed", absl::StrFormat("%s, %s", Count(stats.condemned_packs, "pack"),
                                              FormatBytes(stats.condemned_bytes)));

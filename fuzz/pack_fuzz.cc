@@ -57,7 +57,8 @@ void ReadAsPack(Bytes file, const PackHeader& header) {
     end += frame.stored_bytes;
     const auto stored = ReadFrame(*store, header.name, frame);
     CHECK(stored.ok() && stored->size() == frame.stored_bytes);
-    codec.Decode(frame, *stored, raw).IgnoreError();
+    const Bytes prefix(frame.bases.empty() ? 0 : 1000, 'x');
+    codec.Decode(frame, *stored, prefix, raw).IgnoreError();
   }
   CHECK(end + EncodePackFooter(*footer).size() + kPackTrailerBytes == file.size());
 }

@@ -2,6 +2,7 @@
 // What is known of packs and frames: the values that the store and the index share.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -49,7 +50,8 @@ struct FrameInfo {
   uint32_t raw_bytes = 0;
   FrameCodec codec = FrameCodec::kRaw;
   FrameChecksum checksum{};
-  std::vector<BaseId> bases;  // not written yet, refused by a feature flag
+  // Of blobs in plain frames: their content, one after another, is zstd's prefix. Empty: plain.
+  std::vector<BaseId> bases;
   friend bool operator==(const FrameInfo&, const FrameInfo&) = default;
 };
 
@@ -61,6 +63,16 @@ inline constexpr uint32_t kChunkFrameBytes = 2 * kMiB;
 inline constexpr uint32_t kNodeFrameBytes = 256 * kKiB;
 // No frame is larger, raw; a reader allocates no more.
 inline constexpr uint32_t kMaxFrameBytes = 4 * kMiB;
+// Of a delta frame: the content of its bases together, and how many there are. With the frame's own
+// bytes a prefix fits into the largest window.
+inline constexpr uint32_t kMaxPrefixBytes = 4 * kMiB;
+inline constexpr uint32_t kMaxFrameBases = 1024;
+
+inline BaseId BaseIdOf(const BlobId& id) {
+  BaseId base;
+  std::copy_n(id.bytes.begin(), base.size(), base.begin());
+  return base;
+}
 
 // A blob's place in its pack.
 struct BlobInfo {

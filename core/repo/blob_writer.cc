@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/blob_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cairn {
@@ -10,6 +11,7 @@ BlobWriter::BlobWriter(Repository& repository, const SessionId& session, const J
     : repository_(repository),
       options_(options),
       assembler_(repository.store(), repository.config(), session),
+      shared_frames_{{{}, {repository, dependents_}}, {{}, {repository, dependents_}}},
       commit_(repository, session, start) {}
 
 BlobWriter::~BlobWriter() = default;
@@ -74,7 +76,8 @@ StatusOr<bool> BlobWriter::TryFindOrClaim(const BlobRef& ref) {
   return !shard.ids.insert(ref.id).second;
 }
 
-StatusOr<BlobId> BlobWriter::WriteBlob(BlobKind kind, ByteSpan bytes) {
+StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
+                                            const std::vector<BlobRef>& replaced) {
   RETURN_IF_ERROR(Failure());
   if (bytes.size() > kMaxBlobBytes) return InvalidArgument("a blob is over 4 MiB");
   const BlobRef ref{kind, repository_.hasher().Hash(kind, bytes)};
@@ -87,22 +90,53 @@ StatusOr<BlobId> BlobWriter::WriteBlob(BlobKind kind, ByteSpan bytes) {
   const bool node = IsNode(kind);
   const uint32_t target = node ? kNodeFrameBytes : kChunkFrameBytes;
   RawFrame full;
+  ChosenBases chosen;
+  Status status;
   {
     MutexLock lock(shared_frames_mutex_);
-    RawFrame& frame = shared_frames_[node ? 1 : 0];
-    if (frame.raw.size() + bytes.size() > kMaxFrameBytes) full = std::exchange(frame, {});
-    frame.Add(ref, bytes);
-    if (full.empty() && frame.raw.size() >= target) full = std::exchange(frame, {});
+    OpenFrame& open = shared_frames_[node ? 1 : 0];
+    const auto close = [&] {
+      full = std::exchange(open.frame, {});
+      chosen = open.bases.Take();
+    };
+    if (open.frame.raw.size() + bytes.size() > kMaxFrameBytes) close();
+    open.frame.Add(ref, bytes);
+    if (options_.deltas) status = open.bases.Add(replaced);
+    const bool enough = open.frame.raw.size() >= target || open.bases.IsNearlyFull();
+    if (full.empty() && enough) close();
   }
-  if (!full.empty()) RETURN_IF_ERROR(SealAndAdd(full, node));
+  if (!status.ok()) {
+    Fail(std::move(status));
+    return Failure();
+  }
+  if (!full.empty()) RETURN_IF_ERROR(SealAndAdd(full, node, chosen));
   return ref.id;
 }
 
-Status BlobWriter::SealAndAdd(const RawFrame& frame, bool node) {
-  if (frame.empty()) return OkStatus();
+StatusOr<SealedFrame> BlobWriter::Seal(const RawFrame& frame, const ChosenBases& chosen) {
+  FramePrefix prefix;
+  if (!chosen.bases.empty()) {
+    // Bases that cannot be read serve nobody; the frame does without.
+    if (StatusOr<Bytes> bytes = repository_.ReadPrefix(chosen.bases); bytes.ok()) {
+      prefix = {chosen.bases, *std::move(bytes)};
+    }
+  }
+  const double plain_share = static_cast<double>(chosen.stored_bytes) /
+                             static_cast<double>(std::max<uint64_t>(chosen.raw_bytes, 1));
   std::unique_ptr<FrameCodecContext> codec = BorrowCodec();
-  StatusOr<SealedFrame> sealed = codec->Seal(frame, repository_.hasher());
+  StatusOr<SealedFrame> sealed = codec->SealDelta(frame, prefix, plain_share, repository_.hasher());
   ReturnCodec(std::move(codec));
+  if (sealed.ok() && !sealed->info.bases.empty()) {
+    dependents_.Add(chosen.frames);
+    MutexLock lock(used_mutex_);
+    used_packs_.insert(chosen.packs.begin(), chosen.packs.end());
+  }
+  return sealed;
+}
+
+Status BlobWriter::SealAndAdd(const RawFrame& frame, bool node, const ChosenBases& chosen) {
+  if (frame.empty()) return OkStatus();
+  StatusOr<SealedFrame> sealed = Seal(frame, chosen);
   Status status = sealed.ok() ? assembler_.Add(*std::move(sealed), node) : sealed.status();
   if (status.ok() && (assembler_.finished_bytes() >= kNamePacksBytes ||
                       assembler_.finished_blobs() >= kNamePacksBlobs)) {
@@ -115,41 +149,87 @@ Status BlobWriter::SealAndAdd(const RawFrame& frame, bool node) {
   return OkStatus();
 }
 
-Status BlobWriter::Lane::BeginWholeFile(uint64_t bytes) {
-  if (frame_.raw.size() + bytes <= kChunkFrameBytes) return OkStatus();
-  return Flush();
+BlobWriter::Lane::Lane(BlobWriter& writer)
+    : writer_(writer),
+      open_{{{}, {writer.repository_, writer.dependents_}},
+            {{}, {writer.repository_, writer.dependents_}}} {}
+
+Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* former) {
+  former_.reset();
+  if (former != nullptr && writer_.options_.deltas && !writer_.options_.dry_run) {
+    former_.emplace(writer_.repository_, *former);
+  }
+  const bool fits = !whole || open().frame.raw.size() + bytes <= kChunkFrameBytes;
+  return fits && !open().bases.IsNearlyFull() ? OkStatus() : Flush(open());
 }
 
 StatusOr<BlobId> BlobWriter::Lane::AddChunk(ByteSpan chunk) {
   RETURN_IF_ERROR(writer_.Failure());
   const BlobRef ref{BlobKind::kChunk, writer_.repository_.hasher().Hash(BlobKind::kChunk, chunk)};
   ASSIGN_OR_RETURN(const bool found, writer_.FindOrClaim(ref));
-  if (found) return ref.id;
-  ++writer_.blobs_added_;
-  writer_.raw_bytes_added_ += chunk.size();
-  if (!writer_.options_.dry_run) frame_.Add(ref, chunk);
+  if (!found) {
+    ++writer_.blobs_added_;
+    writer_.raw_bytes_added_ += chunk.size();
+    if (!writer_.options_.dry_run) open().frame.Add(ref, chunk);
+  }
+  RETURN_IF_ERROR(Follow({.bytes = chunk.size(), .zero = false, .id = ref.id}, !found));
   return ref.id;
 }
 
-Status BlobWriter::Lane::Flush() {
-  const Status status = writer_.SealAndAdd(frame_, /*node=*/false);
-  frame_.Clear();
+Status BlobWriter::Lane::AddZeros(uint64_t bytes) {
+  return Follow({.bytes = bytes, .zero = true, .id = {}}, /*stored=*/false);
+}
+
+Status BlobWriter::Lane::Follow(const ContentItem& item, bool stored) {
+  if (!former_) return OkStatus();
+  former_->Follow(item, stored, replaced_);
+  return AddReplaced();
+}
+
+Status BlobWriter::Lane::EndFile() {
+  if (!former_) return OkStatus();
+  former_->EndFile(replaced_);
+  return AddReplaced();
+}
+
+Status BlobWriter::Lane::AddReplaced() {
+  Status status = open().bases.Add(replaced_);
+  replaced_.clear();
+  if (status.ok()) return status;
+  writer_.Fail(std::move(status));
+  return writer_.Failure();
+}
+
+Status BlobWriter::Lane::Flush(OpenFrame& open) {
+  const Status status = writer_.SealAndAdd(open.frame, /*node=*/false, open.bases.Take());
+  open.frame.Clear();
   return status;
 }
 
+Status BlobWriter::Lane::Flush() {
+  for (OpenFrame& open : open_) RETURN_IF_ERROR(Flush(open));
+  return OkStatus();
+}
+
 Status BlobWriter::Lane::FlushBeside() {
-  if (frame_.raw.size() < kChunkFrameBytes) return OkStatus();
+  OpenFrame& full = open();
+  if (full.frame.raw.size() < kChunkFrameBytes && !full.bases.IsNearlyFull()) return OkStatus();
+  if (former_) {
+    former_->EndFrame(replaced_);
+    RETURN_IF_ERROR(AddReplaced());
+  }
   BlobWriter& writer = writer_;
-  const uint64_t bytes = frame_.raw.size();
+  const uint64_t bytes = full.frame.raw.size();
   if (writer.options_.pool == nullptr || writer.beside_bytes_ + bytes > kBesideBytes) {
-    return Flush();
+    return Flush(full);
   }
   writer.beside_bytes_ += bytes;
   // The error, if any, is kept by the writer and met by its next call.
-  writer.options_.pool->Submit([&writer, bytes, frame = std::exchange(frame_, {})](int) {
-    (void)writer.SealAndAdd(frame, /*node=*/false);
-    writer.beside_bytes_ -= bytes;
-  });
+  writer.options_.pool->Submit(
+      [&writer, bytes, frame = std::exchange(full.frame, {}), chosen = full.bases.Take()](int) {
+        (void)writer.SealAndAdd(frame, /*node=*/false, chosen);
+        writer.beside_bytes_ -= bytes;
+      });
   return OkStatus();
 }
 
@@ -157,11 +237,14 @@ Status BlobWriter::Flush() {
   RETURN_IF_ERROR(Failure());
   for (const bool node : {false, true}) {
     RawFrame frame;
+    ChosenBases chosen;
     {
       MutexLock lock(shared_frames_mutex_);
-      frame = std::exchange(shared_frames_[node ? 1 : 0], {});
+      OpenFrame& open = shared_frames_[node ? 1 : 0];
+      frame = std::exchange(open.frame, {});
+      chosen = open.bases.Take();
     }
-    RETURN_IF_ERROR(SealAndAdd(frame, node));
+    RETURN_IF_ERROR(SealAndAdd(frame, node, chosen));
   }
   RETURN_IF_ERROR(assembler_.Flush());
   return repository_.store().SyncNames();
@@ -199,6 +282,7 @@ StatusOr<JournalHead> BlobWriter::Commit(std::vector<SnapshotEntry> snapshots,
   const Repository::KnownFooters named = std::exchange(unnamed_footers_, {});
   // The record is what counts: an index that lags costs the next process some time.
   if (!repository_.Refresh(&named).ok()) return head;
+  dependents_.Remember(repository_.index()).IgnoreError();
   for (const auto& [name, footer] : named) {
     for (const BlobInfo& blob : footer.blobs) {
       Shard& shard = ShardOf(blob.ref.id);

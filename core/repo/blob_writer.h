@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -14,6 +16,8 @@
 #include "core/base/status.h"
 #include "core/base/worker_pool.h"
 #include "core/repo/commit.h"
+#include "core/repo/delta_bases.h"
+#include "core/repo/former_version.h"
 #include "core/repo/pack_assembler.h"
 #include "core/repo/repository.h"
 #include "core/store/frame.h"
@@ -26,6 +30,8 @@ class BlobWriter : public BlobSink {
   struct Options {
     int compression_level = 3;
     bool dry_run = false;  // looks up and counts, stores nothing
+    // Compresses what changed against what it was, where that pays.
+    bool deltas = true;
     // Where frames of one large file are compressed beside its reading. May be null.
     WorkerPool* pool = nullptr;
   };
@@ -36,23 +42,58 @@ class BlobWriter : public BlobSink {
   ~BlobWriter() override;
 
   // For nodes and the few chunks that are no file's content; they share a frame of their own.
-  StatusOr<BlobId> WriteBlob(BlobKind kind, ByteSpan bytes) override;
+  StatusOr<BlobId> WriteBlob(BlobKind kind, ByteSpan bytes) override {
+    return WriteReplacing(kind, bytes, {});
+  }
+
+  // For the nodes of one directory: the next one stands in for those of the base snapshot that
+  // were named since the last. Thread-compatible.
+  class Nodes : public BlobSink {
+   public:
+    explicit Nodes(BlobWriter& writer) : writer_(writer) {}
+    void Replace(BlobKind kind, const BlobId& id) { replaced_.push_back({kind, id}); }
+    StatusOr<BlobId> WriteBlob(BlobKind kind, ByteSpan bytes) override {
+      return writer_.WriteReplacing(kind, bytes, std::exchange(replaced_, {}));
+    }
+
+   private:
+    BlobWriter& writer_;
+    std::vector<BlobRef> replaced_;
+  };
+
+  // A frame that is put together.
+  struct OpenFrame {
+    RawFrame frame;
+    BaseChooser bases;
+  };
 
   // A worker's own frame of chunks, so that a frame holds neighbours. Thread-compatible; flushed
   // before it is destroyed, or what is in it is not stored.
   class Lane {
    public:
-    explicit Lane(BlobWriter& writer) : writer_(writer) {}
-    // Chunks that follow are of a file of up to kWholeFileBytes, not to be split over frames.
-    Status BeginWholeFile(uint64_t bytes);
+    explicit Lane(BlobWriter& writer);
+    // What follows is the content of a file; `former` is the one that it had in a snapshot, null if
+    // it is new. If `whole`, it has up to kWholeFileBytes, and is not to be split over frames.
+    Status BeginFile(uint64_t bytes, bool whole, const Content* former);
     StatusOr<BlobId> AddChunk(ByteSpan chunk);
+    Status AddZeros(uint64_t bytes);
+    Status EndFile();
     Status Flush();
-    // As Flush, but may leave the compression to another worker.
+    // Closes the file's frame if it is full, and may leave the compression to another worker.
     Status FlushBeside();
 
    private:
+    OpenFrame& open() { return open_[former_ ? 1 : 0]; }
+    Status Follow(const ContentItem& item, bool stored);
+    Status AddReplaced();
+    Status Flush(OpenFrame& open);
+
     BlobWriter& writer_;
-    RawFrame frame_;
+    // [0] for new files, [1] for changed ones: in a common frame the new content, which has no
+    // bases, would hide what a delta saves.
+    OpenFrame open_[2];
+    std::optional<FormerVersion> former_;
+    std::vector<BlobRef> replaced_;
   };
   static constexpr uint64_t kWholeFileBytes = 512 * kKiB;
 
@@ -88,7 +129,10 @@ class BlobWriter : public BlobSink {
   // True if the blob is stored already, or by another thread of this writer.
   StatusOr<bool> FindOrClaim(const BlobRef& ref);
   StatusOr<bool> TryFindOrClaim(const BlobRef& ref);
-  Status SealAndAdd(const RawFrame& frame, bool node);
+  StatusOr<BlobId> WriteReplacing(BlobKind kind, ByteSpan bytes,
+                                  const std::vector<BlobRef>& replaced);
+  Status SealAndAdd(const RawFrame& frame, bool node, const ChosenBases& chosen);
+  StatusOr<SealedFrame> Seal(const RawFrame& frame, const ChosenBases& chosen);
   Status NamePacks();
   void Fail(Status status);
   Shard& ShardOf(const BlobId& id) { return own_[id.bytes[0] % kShards]; }
@@ -102,8 +146,10 @@ class BlobWriter : public BlobSink {
   // Blobs of this writer that no record names yet.
   Shard own_[kShards];
 
+  DependentCounts dependents_;
+
   Mutex shared_frames_mutex_;
-  RawFrame shared_frames_[2] ABSL_GUARDED_BY(shared_frames_mutex_);  // [0] chunks, [1] nodes
+  OpenFrame shared_frames_[2] ABSL_GUARDED_BY(shared_frames_mutex_);  // [0] chunks, [1] nodes
 
   Mutex used_mutex_;
   std::set<PackName> used_packs_ ABSL_GUARDED_BY(used_mutex_);

@@ -99,6 +99,7 @@ StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known
   if (!known.whole) packs.LeaveIndexOut();
   RETURN_IF_ERROR(packs.Run());
   ASSIGN_OR_RETURN(Index* const index, packs.RightIndex());
+  RETURN_IF_ERROR(packs.CheckDeltas(*index));
   CheckedBlobs blobs(*index, repository.store(), repository.hasher(), damage, findings);
   TreeCheck trees(state, options, *index, blobs, findings);
   RETURN_IF_ERROR(trees.Run());

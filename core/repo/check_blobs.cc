@@ -5,6 +5,7 @@
 #include <memory>
 #include <tuple>
 
+#include "core/repo/base_places.h"
 #include "core/store/pack.h"
 
 namespace cairn {
@@ -50,6 +51,11 @@ bool KnownDamage::HasPlace(const PackName& pack, const Place& place) const {
   MutexLock lock(mutex_);
   return packs_.contains(pack) || frames_.contains(Key(pack, place.frame)) ||
          blobs_.contains(Key(pack, place.ordinal));
+}
+
+bool KnownDamage::HasFrame(const PackName& pack, uint32_t frame) const {
+  MutexLock lock(mutex_);
+  return frames_.contains(Key(pack, frame));
 }
 
 std::vector<KnownDamage::Piece> KnownDamage::Pieces() const {
@@ -98,6 +104,34 @@ StatusOr<Bytes> CheckedBlobs::ReadBlob(const BlobRef& ref) {
   return DataLoss(BlobObject(ref) + " is damaged");
 }
 
+StatusOr<Bytes> CheckedBlobs::ReadPrefix(std::span<const BaseId> bases) {
+  Bytes prefix;
+  for (const BaseId& base : bases) {
+    ASSIGN_OR_RETURN(const Bytes bytes, ReadBase(base));
+    if (prefix.size() + bytes.size() > kMaxPrefixBytes) {
+      return DataLoss("its bases are longer than they may be");
+    }
+    Append(prefix, bytes);
+  }
+  return prefix;
+}
+
+StatusOr<Bytes> CheckedBlobs::ReadBase(const BaseId& base) {
+  std::vector<FramedPlace> places;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index_.Read());
+    ASSIGN_OR_RETURN(places, FindBasePlaces(*reader, base));
+  }
+  for (const FramedPlace& at : places) {
+    names_[at.place.pack] = at.pack.info.name;
+    if (damage_.HasPlace(at.pack.info.name, at.place)) continue;
+    StatusOr<Bytes> bytes = ReadAt(at.ref, at.place);
+    if (bytes.ok()) return bytes;
+  }
+  return DataLoss("its base " + HexEncode(base) +
+                  (places.empty() ? " is in no plain frame" : " is damaged"));
+}
+
 StatusOr<Bytes> CheckedBlobs::ReadAt(const BlobRef& ref, const Place& place) {
   const PackName& pack = names_.at(place.pack);
   ASSIGN_OR_RETURN(const FrameCache::Frame frame, ReadFrameAt(pack, place));
@@ -123,9 +157,11 @@ StatusOr<FrameCache::Frame> CheckedBlobs::ReadFrameAt(const PackName& pack, cons
     ASSIGN_OR_RETURN(info, reader->FindFrame(place.pack, place.frame));
   }
   if (!info) return DataLoss("index: a place without its frame");
-  StatusOr<Bytes> stored = ReadFrame(store_, pack, *info);
+  const StatusOr<Bytes> stored = ReadFrame(store_, pack, *info);
+  const StatusOr<Bytes> prefix = ReadPrefix(info->bases);
   auto raw = std::make_shared<Bytes>();
-  const Status status = stored.ok() ? codec_.Decode(*info, *stored, *raw) : stored.status();
+  Status status = stored.ok() ? prefix.status() : stored.status();
+  if (status.ok()) status = codec_.Decode(*info, *stored, *prefix, *raw);
   if (!status.ok()) {
     const Damage damage{FrameObject(pack, place.frame), std::string(Message(status))};
     damage_.AddFrame(pack, place.frame, findings_.Add(damage));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,7 @@ class KnownDamage {
   void AddBlob(const PackName& pack, uint32_t ordinal, size_t finding);
 
   bool HasPlace(const PackName& pack, const Place& place) const;
+  bool HasFrame(const PackName& pack, uint32_t frame) const;
 
   struct Piece {
     PackName pack;
@@ -82,9 +84,13 @@ class CheckedBlobs : public BlobSource {
   // From any sound place; damage that this meets is found, and known from then on.
   StatusOr<Bytes> ReadBlob(const BlobRef& ref) override;
 
+  // The content of a delta frame's bases, from any sound places in plain frames.
+  StatusOr<Bytes> ReadPrefix(std::span<const BaseId> bases);
+
   uint64_t bytes_read() const { return bytes_read_; }
 
  private:
+  StatusOr<Bytes> ReadBase(const BaseId& base);
   StatusOr<PackName> NameOf(IndexReader& reader, PackNumber number);
   StatusOr<Bytes> ReadAt(const BlobRef& ref, const Place& place);
   StatusOr<FrameCache::Frame> ReadFrameAt(const PackName& pack, const Place& place);

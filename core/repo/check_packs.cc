@@ -124,11 +124,11 @@ Status PackCheck::CheckPack(const Pack& pack, FrameCodecContext& codec) {
       IndexIsWrong(PackObject(info.name) + ": " + *difference);
     }
   }
-  return pack.read ? ReadFrames(info, *footer, codec) : OkStatus();
+  return pack.read ? ReadFrames(info, *footer, codec, nullptr) : OkStatus();
 }
 
 Status PackCheck::ReadFrames(const PackInfo& info, const PackFooter& footer,
-                             FrameCodecContext& codec) {
+                             FrameCodecContext& codec, CheckedBlobs* bases) {
   Bytes raw;
   size_t next_blob = 0;
   for (uint32_t number = 0; number < footer.frames.size(); ++number) {
@@ -137,8 +137,12 @@ Status PackCheck::ReadFrames(const PackInfo& info, const PackFooter& footer,
     const size_t first_blob = next_blob;
     while (next_blob < footer.blobs.size() && footer.blobs[next_blob].frame == number) ++next_blob;
 
+    // One that lacks a base was found already.
+    if (frame.bases.empty() != (bases == nullptr) || damage_.HasFrame(info.name, number)) continue;
     const StatusOr<Bytes> stored = ReadFrame(repository_.store(), info.name, frame);
-    const Status status = stored.ok() ? codec.Decode(frame, *stored, raw) : stored.status();
+    const StatusOr<Bytes> prefix = bases == nullptr ? Bytes() : bases->ReadPrefix(frame.bases);
+    Status status = stored.ok() ? prefix.status() : stored.status();
+    if (status.ok()) status = codec.Decode(frame, *stored, *prefix, raw);
     bytes_read_ += frame.stored_bytes;
     if (options_.progress != nullptr) options_.progress->bytes_read += frame.stored_bytes;
     if (!status.ok()) {

@@ -34,6 +34,9 @@ class PackCheck {
 
   // After Run: the repository's index if it is right, else one that was made from the footers.
   StatusOr<Index*> RightIndex();
+  // After RightIndex, with that: that all bases are there; and reads the delta frames, which Run
+  // leaves out, of the packs that the options choose.
+  Status CheckDeltas(Index& index);
   // After Run: marks the damage of which every blob stands whole somewhere else too.
   Status MarkHarmless(CheckedBlobs& blobs);
 
@@ -48,7 +51,10 @@ class PackCheck {
 
   void ChoosePacks();
   Status CheckPack(const Pack& pack, FrameCodecContext& codec);
-  Status ReadFrames(const PackInfo& info, const PackFooter& footer, FrameCodecContext& codec);
+  // Plain frames, or with `bases` the delta frames, whose bases it reads from there.
+  Status ReadFrames(const PackInfo& info, const PackFooter& footer, FrameCodecContext& codec,
+                    CheckedBlobs* bases);
+  Status CheckBases(Index& index);
   void VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
                    size_t first_ordinal, ByteSpan raw);
 

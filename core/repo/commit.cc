@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/commit.h"
 
+#include <algorithm>
+
+#include "core/repo/base_places.h"
 #include "core/repo/mark.h"
 
 namespace cairn {
@@ -44,6 +47,34 @@ Status WriterCommit::Follow() {
   }
 }
 
+// The condemned `pack`, and the packs of its frames' bases where no live one has them: a pack that
+// is live must not rely on one that is not.
+Status WriterCommit::Rescue(IndexReader& reader, const IndexPack& pack,
+                            std::set<PackName>& rescue) {
+  if (!rescue.insert(pack.info.name).second) return OkStatus();
+  std::vector<IndexPack> todo = {pack};
+  while (!todo.empty()) {
+    const IndexPack next = std::move(todo.back());
+    todo.pop_back();
+    if ((next.info.content & kPackHasDeltas) == 0) continue;
+    for (uint32_t number = 0; number < next.frames; ++number) {
+      ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame, reader.FindFrame(next.number, number));
+      if (!frame) return DataLoss("index: a pack without its frame");
+      for (const BaseId& base : frame->bases) {
+        ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindBasePlaces(reader, base));
+        if (places.empty()) return Conflict("a base of pack " + next.info.name.Hex() + " is gone");
+        const bool stays = std::ranges::any_of(places, [&](const FramedPlace& place) {
+          return place.pack.state == PackState::kLive || rescue.contains(place.pack.info.name);
+        });
+        if (stays) continue;
+        rescue.insert(places.front().pack.info.name);
+        todo.push_back(places.front().pack);
+      }
+    }
+  }
+  return OkStatus();
+}
+
 StatusOr<std::optional<WriterCommit::Verdict>> WriterCommit::CheckClaims(
     const WriterClaims& claims) {
   // One view, of the very head that the record will follow: what it says of a pack is then what the
@@ -55,7 +86,9 @@ StatusOr<std::optional<WriterCommit::Verdict>> WriterCommit::CheckClaims(
   for (const PackName& name : claims.used_packs) {
     ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader->FindPackByName(name));
     if (!pack) return Conflict("pack " + name.Hex() + " is gone, in which blobs were found");
-    if (pack->state == PackState::kCondemned) verdict.rescue.push_back(name);
+    if (pack->state == PackState::kCondemned) {
+      RETURN_IF_ERROR(Rescue(*reader, *pack, verdict.rescue));
+    }
   }
   if (claims.base) {
     ASSIGN_OR_RETURN(const std::optional<IndexSnapshot> base, reader->FindSnapshot(*claims.base));
@@ -78,7 +111,7 @@ StatusOr<JournalHead> WriterCommit::Place(RecordEntries entries, WriterClaims cl
     if (indexed != head_) continue;
     ASSIGN_OR_RETURN(std::optional<Verdict> verdict, CheckClaims(claims));
     if (!verdict) continue;
-    entries.rescue = std::move(verdict->rescue);
+    entries.rescue.assign(verdict->rescue.begin(), verdict->rescue.end());
     if (verdict->base_lost) {
       // A prune may have taken what lies below the subtrees that were taken over unread. The
       // writer's own packs are named first, so that every blob of the new tree can be looked up.

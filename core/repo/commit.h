@@ -25,7 +25,7 @@ StatusOr<JournalHead> CommitWithState(
 
 // What a writer found in the repository and relies on.
 struct WriterClaims {
-  std::set<PackName> used_packs;  // in which blobs were found
+  std::set<PackName> used_packs;  // in which blobs were found, and bases of deltas
   // The live snapshot from which subtrees were taken over unread, if any, and the new root: where
   // the base is lost, the whole new tree is looked up instead.
   std::optional<SnapshotId> base;
@@ -49,13 +49,14 @@ class WriterCommit {
 
  private:
   struct Verdict {
-    std::vector<PackName> rescue;
+    std::set<PackName> rescue;
     bool base_lost = false;
   };
 
   Status Follow();
   // Nothing if the index has moved past head_ meanwhile.
   StatusOr<std::optional<Verdict>> CheckClaims(const WriterClaims& claims);
+  static Status Rescue(IndexReader& reader, const IndexPack& pack, std::set<PackName>& rescue);
   StatusOr<JournalHead> Append(const RecordEntries& entries);
 
   Repository& repository_;

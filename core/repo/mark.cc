@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "core/base/mutex.h"
 #include "core/base/worker_pool.h"
+#include "core/store/pack.h"
 #include "core/tree/node.h"
 
 namespace cairn {
@@ -53,6 +54,7 @@ struct MarkedPack {
   const uint32_t words;
   const std::unique_ptr<std::atomic<uint64_t>[]> bits;
   std::atomic<uint32_t> marked{0};
+  bool bases_marked = false;
   // Nodes that are marked and still to be read, as there were too many at a time. Null if none.
   std::unique_ptr<uint64_t[]> waiting;
 };
@@ -64,6 +66,7 @@ struct MarkTable {
   // The pack of this number, as the index knows it now; null if it knows none.
   StatusOr<MarkedPack*> FindPack(IndexReader& reader, PackNumber number);
   MarkedPack* FindByName(const PackName& name) const;
+  std::vector<MarkedPack*> AllPacks() const;
 
   Repository& repository;
   // The repository may take another one, whose numbers mean other packs; this one stays.
@@ -84,6 +87,14 @@ MarkedPack* MarkTable::FindByName(const PackName& name) const {
   return late == late_packs.end() ? nullptr : late->second.get();
 }
 
+std::vector<MarkedPack*> MarkTable::AllPacks() const {
+  std::vector<MarkedPack*> all;
+  for (const auto& pack : packs) all.push_back(pack.get());
+  MutexLock lock(late_mutex);
+  for (const auto& [name, pack] : late_packs) all.push_back(pack.get());
+  return all;
+}
+
 StatusOr<MarkedPack*> MarkTable::FindPack(IndexReader& reader, PackNumber number) {
   ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader.FindPack(number));
   if (!pack) return nullptr;
@@ -100,6 +111,33 @@ StatusOr<MarkedPack*> MarkTable::FindPack(IndexReader& reader, PackNumber number
   return late.get();
 }
 
+// One view of the index, and what was looked up in it.
+struct View {
+  std::unique_ptr<IndexReader> reader;
+  absl::flat_hash_map<PackNumber, MarkedPack*> packs;
+};
+
+// The pack of a place; never null.
+StatusOr<MarkedPack*> FindPack(MarkTable& table, View& view, const Place& place) {
+  auto found = view.packs.find(place.pack);
+  if (found == view.packs.end()) {
+    ASSIGN_OR_RETURN(MarkedPack* const pack, table.FindPack(*view.reader, place.pack));
+    found = view.packs.emplace(place.pack, pack).first;
+  }
+  if (found->second == nullptr || place.ordinal >= found->second->blobs) {
+    return DataLoss("index: a blob's place is in no pack");
+  }
+  return found->second;
+}
+
+StatusOr<bool> IsInDelta(View& view, const MarkedPack& pack, const Place& place) {
+  if (!pack.has_deltas) return false;
+  ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
+                   view.reader->FindFrame(place.pack, place.frame));
+  if (!frame) return DataLoss("index: a place without its frame");
+  return !frame->bases.empty();
+}
+
 // The walk of one call of Mark. Workers take nodes from one stack, the newest first, so that what
 // waits stays small; termination is when the stack is empty and nobody reads.
 class Marker {
@@ -114,19 +152,13 @@ class Marker {
   struct Choice {
     MarkedPack* pack = nullptr;
     uint32_t ordinal = 0;
-  };
-  // One view of the index, and what was looked up in it.
-  struct View {
-    std::unique_ptr<IndexReader> reader;
-    absl::flat_hash_map<PackNumber, MarkedPack*> packs;
+    bool is_delta = false;
   };
 
   void Work();
   Status Expand(const BlobRef& node);
   Status MarkAll(const std::vector<BlobRef>& refs);
   Status MarkMissing(const std::vector<BlobRef>& refs);
-  // The pack of a place; never null.
-  StatusOr<MarkedPack*> FindPack(View& view, const Place& place);
   StatusOr<Choice> Choose(View& view, const BlobRef& ref);
   // Returns whether the blob has a place.
   StatusOr<bool> MarkOne(View& view, const BlobRef& ref);
@@ -231,28 +263,17 @@ Status Marker::MarkMissing(const std::vector<BlobRef>& refs) {
   return OkStatus();
 }
 
-StatusOr<MarkedPack*> Marker::FindPack(View& view, const Place& place) {
-  auto found = view.packs.find(place.pack);
-  if (found == view.packs.end()) {
-    ASSIGN_OR_RETURN(MarkedPack* const pack, table_.FindPack(*view.reader, place.pack));
-    found = view.packs.emplace(place.pack, pack).first;
-  }
-  if (found->second == nullptr || place.ordinal >= found->second->blobs) {
-    return DataLoss("index: a blob's place is in no pack");
-  }
-  return found->second;
-}
-
 StatusOr<Marker::Choice> Marker::Choose(View& view, const BlobRef& ref) {
   ASSIGN_OR_RETURN(const PlaceList places, view.reader->FindBlob(ref));
   Choice best;
   const auto rank = [](const Choice& choice) {
     const MarkedPack& pack = *choice.pack;
-    return std::tuple(pack.state, pack.has_deltas, pack.number, choice.ordinal);
+    return std::tuple(pack.state, choice.is_delta, pack.number, choice.ordinal);
   };
   for (const Place& place : places) {
-    ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(view, place));
-    const Choice choice{pack, place.ordinal};
+    ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
+    ASSIGN_OR_RETURN(const bool is_delta, IsInDelta(view, *pack, place));
+    const Choice choice{pack, place.ordinal, is_delta};
     if (best.pack == nullptr || rank(choice) < rank(best)) best = choice;
   }
   return best;
@@ -289,7 +310,7 @@ StatusOr<bool> Marker::CollectWaiting() {
   ASSIGN_OR_RETURN(view.reader, table_.index.Read());
   Status failure;
   RETURN_IF_ERROR(view.reader->ForEachBlob([&](const BlobRef& ref, const Place& place) {
-    const StatusOr<MarkedPack*> pack = FindPack(view, place);
+    const StatusOr<MarkedPack*> pack = FindPack(table_, view, place);
     if (!pack.ok()) {
       failure = pack.status();
       return false;
@@ -306,6 +327,114 @@ StatusOr<bool> Marker::CollectWaiting() {
   RETURN_IF_ERROR(failure);
   if (stack_.empty()) return Aborted("packs went out of the index while it was walked: try again");
   return true;
+}
+
+// Marks what delta frames are based on, pack by pack: a base lies in a plain frame, but in a pack
+// that may have delta frames too.
+class BaseMarker {
+ public:
+  BaseMarker(MarkTable& table, const StopFlag* stop) : table_(table), stop_(stop) {}
+
+  Status Run(const std::vector<PackName>& packs);
+
+ private:
+  Status AddPack(const PackName& name);
+  Status MarkPack(MarkedPack& pack);
+  // False if it is in no plain frame.
+  StatusOr<bool> MarkBase(View& view, const BaseId& base);
+  StatusOr<bool> IsFrameMarked(const MarkedPack& pack, uint32_t frame);
+
+  MarkTable& table_;
+  const StopFlag* const stop_;
+};
+
+Status BaseMarker::Run(const std::vector<PackName>& packs) {
+  for (const PackName& name : packs) RETURN_IF_ERROR(AddPack(name));
+  const std::set<PackName> named(packs.begin(), packs.end());
+  for (bool found = true; found;) {
+    found = false;
+    for (MarkedPack* const pack : table_.AllPacks()) {
+      if (!pack->has_deltas || pack->bases_marked) continue;
+      if (pack->marked == 0 && !named.contains(pack->name)) continue;
+      RETURN_IF_ERROR(CheckStop(stop_));
+      RETURN_IF_ERROR(MarkPack(*pack));
+      pack->bases_marked = found = true;
+    }
+  }
+  return OkStatus();
+}
+
+// So that the table has it.
+Status BaseMarker::AddPack(const PackName& name) {
+  if (table_.FindByName(name) != nullptr) return OkStatus();
+  ASSIGN_OR_RETURN(const auto reader, table_.index.Read());
+  ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader->FindPackByName(name));
+  return pack ? table_.FindPack(*reader, pack->number).status() : OkStatus();
+}
+
+Status BaseMarker::MarkPack(MarkedPack& pack) {
+  std::vector<uint32_t> lacking;
+  {
+    View view;
+    ASSIGN_OR_RETURN(view.reader, table_.index.Read());
+    ASSIGN_OR_RETURN(const std::optional<IndexPack> known, view.reader->FindPackByName(pack.name));
+    if (!known) return OkStatus();
+    for (uint32_t number = 0; number < known->frames; ++number) {
+      ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
+                       view.reader->FindFrame(known->number, number));
+      if (!frame) return DataLoss("index: a pack without its frame");
+      bool whole = true;
+      for (const BaseId& base : frame->bases) {
+        ASSIGN_OR_RETURN(const bool marked, MarkBase(view, base));
+        whole = whole && marked;
+      }
+      if (!whole) lacking.push_back(number);
+    }
+  }
+  for (const uint32_t number : lacking) {
+    ASSIGN_OR_RETURN(const bool needed, IsFrameMarked(pack, number));
+    if (!needed) continue;
+    return NotFound("a base of frame " + std::to_string(number) + " of pack " + pack.name.Hex() +
+                    " is in no plain frame of this repository");
+  }
+  return OkStatus();
+}
+
+StatusOr<bool> BaseMarker::MarkBase(View& view, const BaseId& base) {
+  MarkedPack* best = nullptr;
+  uint32_t ordinal = 0;
+  const auto rank = [](const MarkedPack& pack) { return std::tuple(pack.state, pack.number); };
+  ASSIGN_OR_RETURN(const std::vector<BlobRef> refs, view.reader->FindBase(base));
+  for (const BlobRef& ref : refs) {
+    ASSIGN_OR_RETURN(const PlaceList places, view.reader->FindBlob(ref));
+    for (const Place& place : places) {
+      ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
+      if (best != nullptr && rank(*best) <= rank(*pack)) continue;
+      ASSIGN_OR_RETURN(const bool is_delta, IsInDelta(view, *pack, place));
+      if (is_delta) continue;
+      best = pack;
+      ordinal = place.ordinal;
+    }
+  }
+  if (best != nullptr) best->Mark(ordinal);
+  return best != nullptr;
+}
+
+StatusOr<bool> BaseMarker::IsFrameMarked(const MarkedPack& pack, uint32_t frame) {
+  PackInfo info;
+  {
+    ASSIGN_OR_RETURN(const auto reader, table_.index.Read());
+    ASSIGN_OR_RETURN(const std::optional<IndexPack> known, reader->FindPackByName(pack.name));
+    if (!known) return false;
+    info = known->info;
+  }
+  Repository& repository = table_.repository;
+  ASSIGN_OR_RETURN(const PackFooter footer,
+                   ReadPackFooter(repository.store(), info, repository.config().id));
+  for (uint32_t ordinal = 0; ordinal < footer.blobs.size(); ++ordinal) {
+    if (footer.blobs[ordinal].frame == frame && pack.IsMarked(ordinal)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -340,6 +469,10 @@ Status ReachableBlobs::Mark(const std::vector<BlobRef>& roots, const Options& op
   return Marker(state_->table, options).Run(roots);
 }
 
+Status ReachableBlobs::MarkBases(const std::vector<PackName>& packs, const StopFlag* stop) {
+  return BaseMarker(state_->table, stop).Run(packs);
+}
+
 bool ReachableBlobs::IsMarked(PackNumber pack, uint32_t ordinal) const {
   const auto found = state_->table.by_number.find(pack);
   return found != state_->table.by_number.end() && found->second->IsMarked(ordinal);
@@ -358,13 +491,8 @@ uint64_t ReachableBlobs::count() const {
 
 std::vector<ReachableBlobs::PackMarks> ReachableBlobs::MarkedPacks() const {
   std::vector<PackMarks> packs;
-  const auto add = [&](const MarkedPack& pack) {
-    if (pack.marked > 0) packs.push_back({pack.name, pack.blobs, pack.marked});
-  };
-  for (const auto& pack : state_->table.packs) add(*pack);
-  {
-    MutexLock lock(state_->table.late_mutex);
-    for (const auto& [name, pack] : state_->table.late_packs) add(*pack);
+  for (const MarkedPack* const pack : state_->table.AllPacks()) {
+    if (pack->marked > 0) packs.push_back({pack->name, pack->blobs, pack->marked});
   }
   std::ranges::sort(packs, {}, &PackMarks::name);
   return packs;

@@ -17,7 +17,8 @@
 namespace cairn {
 
 // One bit for each blob of each pack of the index, at the place that is to be kept: of several, one
-// in a live pack before a condemned one, a plain one before a delta, then the lowest pack number.
+// in a live pack before a condemned one, one in a plain frame before a delta, then the lowest pack
+// number.
 // States of packs are those of Create; packs that the index got since are looked at too. Memory:
 // two bits a blob at most, and what Options bound. Mark must not be called from two threads at
 // once.
@@ -40,6 +41,11 @@ class ReachableBlobs {
   };
   // Marks all that `roots` reach, themselves included; may be called again for more roots.
   Status Mark(const std::vector<BlobRef>& roots, const Options& options);
+
+  // Marks the bases of all delta frames of `packs`, and of every pack in which something is marked:
+  // whatever stays can be decoded, dead frames too, since a writer may find what is in them. After
+  // Mark; may be called again. NOT_FOUND if a frame with a marked blob lacks a base.
+  Status MarkBases(const std::vector<PackName>& packs, const StopFlag* stop);
 
   // By the pack's number at the time of Create.
   bool IsMarked(PackNumber pack, uint32_t ordinal) const;

@@ -4,6 +4,14 @@
 #include <utility>
 
 namespace cairn {
+namespace {
+
+uint8_t ContentOf(const SealedFrame& frame, bool node) {
+  return static_cast<uint8_t>((node ? kPackHasNodes : kPackHasChunks) |
+                              (frame.info.bases.empty() ? 0 : kPackHasDeltas));
+}
+
+}  // namespace
 
 Status PackAssembler::Add(SealedFrame frame, bool node) {
   std::vector<std::unique_ptr<PackWriter>> full;
@@ -34,10 +42,10 @@ Status PackAssembler::SpillSmall() {
 }
 
 Status PackAssembler::AddToOpenPack(const SealedFrame& frame, bool node) {
-  std::unique_ptr<PackWriter>& writer = open_[node ? 1 : 0];
+  const uint8_t content = ContentOf(frame, node);
+  std::unique_ptr<PackWriter>& writer = open_[content];
   if (writer == nullptr) {
-    ASSIGN_OR_RETURN(writer, PackWriter::Create(store_, config_.id, session_,
-                                                node ? kPackHasNodes : kPackHasChunks));
+    ASSIGN_OR_RETURN(writer, PackWriter::Create(store_, config_.id, session_, content));
   }
   RETURN_IF_ERROR(writer->Add(frame).status());
   if (writer->bytes() >= config_.pack_target_bytes ||
@@ -62,7 +70,7 @@ Status PackAssembler::Flush() {
     MutexLock lock(mutex_);
     if (!small_.empty()) {
       uint8_t content = 0;
-      for (const auto& [frame, node] : small_) content |= node ? kPackHasNodes : kPackHasChunks;
+      for (const auto& [frame, node] : small_) content |= ContentOf(frame, node);
       ASSIGN_OR_RETURN(auto writer, PackWriter::Create(store_, config_.id, session_, content));
       for (const auto& [frame, node] : std::exchange(small_, {})) {
         RETURN_IF_ERROR(writer->Add(frame).status());
@@ -73,7 +81,7 @@ Status PackAssembler::Flush() {
     for (std::unique_ptr<PackWriter>& writer : std::exchange(full_, {})) {
       writers.push_back(std::move(writer));
     }
-    for (std::unique_ptr<PackWriter>& writer : open_) {
+    for (auto& [content, writer] : std::exchange(open_, {})) {
       if (writer != nullptr) writers.push_back(std::move(writer));
     }
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sealed frames into packs: chunks and nodes into packs of their own, so that metadata stays dense;
-// a commit under 1 MiB into one mixed pack, so that a year of five-minute snapshots is not 200,000
-// files. Thread-safe; compression happens before, in the callers' threads.
+// Sealed frames into packs: chunks, deltas and nodes into packs of their own, so that metadata
+// stays dense and few packs have bases; a commit under 1 MiB into one mixed pack, so that a year of
+// five-minute snapshots is not 200,000 files. Thread-safe; compression happens before, in the
+// callers' threads.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -59,7 +61,7 @@ class PackAssembler {
   std::vector<std::pair<SealedFrame, bool>> small_ ABSL_GUARDED_BY(mutex_);
   uint64_t small_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool spilled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::unique_ptr<PackWriter> open_[2] ABSL_GUARDED_BY(mutex_);  // [0] chunks, [1] nodes
+  std::map<uint8_t, std::unique_ptr<PackWriter>> open_ ABSL_GUARDED_BY(mutex_);  // by content
   std::vector<std::unique_ptr<PackWriter>> full_ ABSL_GUARDED_BY(mutex_);
   std::vector<FinishedPack> finished_ ABSL_GUARDED_BY(mutex_);
   uint64_t stored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

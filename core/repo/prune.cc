@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/repo/commit.h"
+#include "core/repo/delta_bases.h"
 #include "core/repo/mark.h"
 #include "core/repo/prune_leftovers.h"
 #include "core/repo/prune_plan.h"
@@ -51,6 +52,7 @@ class PruneRun {
   Status Reclaim();
   Status MarkAndPlan();
   Status MarkNewSnapshots();
+  Status MarkBases(const std::function<bool(const PackEntry&)>& stays);
   Status Condemn(const std::vector<PackUse>& drop, RewriteBatch& batch);
   StatusOr<RecordEntries> CondemnEntries(const std::vector<PackUse>& drop,
                                          const RewriteBatch& batch);
@@ -60,6 +62,7 @@ class PruneRun {
                       const RewriteBatch& batch);
   Status Purge();
   Status Sweep();
+  Status ForgetDependents(const std::vector<PackName>& gone);
   Status CleanUp();
   Status Predict();
 
@@ -176,6 +179,8 @@ Status PruneRun::MarkAndPlan() {
   std::set<SessionId> alive;
   ASSIGN_OR_RETURN(const std::vector<SessionInfo> sessions, ListLiveSessions(repository_.fs()));
   for (const SessionInfo& session : sessions) alive.insert(session.id);
+  RETURN_IF_ERROR(
+      MarkBases([&](const PackEntry& entry) { return alive.contains(entry.info.session); }));
   ASSIGN_OR_RETURN(const std::vector<PackUse> packs,
                    MeasurePacks(repository_, state_, *reachable_, alive, options_.stop));
   plan_ = ChoosePacks(packs, options_, repository_.config().pack_target_bytes);
@@ -222,13 +227,34 @@ Status PruneRun::MarkNewSnapshots() {
                   std::string(Message(marked)));
 }
 
+// Marks the bases of the live packs that stay though nothing in them may be marked, and of all in
+// which something is.
+Status PruneRun::MarkBases(const std::function<bool(const PackEntry&)>& stays) {
+  std::vector<PackName> staying;
+  for (const auto& [name, entry] : state_.packs()) {
+    if ((entry.info.content & kPackHasDeltas) == 0 || entry.state != PackState::kLive) continue;
+    if (stays(entry)) staying.push_back(name);
+  }
+  RETURN_IF_ERROR(repository_.Refresh().status());
+  if (&repository_.index() != marked_index_) return Aborted("the index was exchanged");
+  const Status marked = reachable_->MarkBases(staying, options_.stop);
+  if (marked.code() != StatusCode::kNotFound) return marked;
+  return DataLoss("nothing was removed, as something is missing that a snapshot needs: " +
+                  std::string(Message(marked)));
+}
+
 // Places one record with the new packs and the condemned ones. What has come between is looked at
 // until the record follows the very head that was looked at.
 Status PruneRun::Condemn(const std::vector<PackUse>& drop, RewriteBatch& batch) {
   bool gave_up_reserve = false;
+  std::set<PackName> going;
+  for (const PackUse& pack : drop) going.insert(pack.info.name);
+  for (const PackUse& pack : batch.old) going.insert(pack.info.name);
   for (;;) {
     RETURN_IF_ERROR(repository_.journal().CatchUp(state_));
     RETURN_IF_ERROR(MarkNewSnapshots());
+    RETURN_IF_ERROR(
+        MarkBases([&](const PackEntry& entry) { return !going.contains(entry.info.name); }));
     ASSIGN_OR_RETURN(const RecordEntries entries, CondemnEntries(drop, batch));
     if (entries.empty()) return OkStatus();
     RETURN_IF_ERROR(state_.CheckEntries(entries));
@@ -402,7 +428,16 @@ Status PruneRun::Sweep() {
   RETURN_IF_ERROR(WithReserve(repository_.fs(), [&] {
     return CommitWithState(repository_.journal(), state_, prepare).status();
   }));
+  // Counts of frames that are gone are of no use, and of no harm.
+  ForgetDependents(gone).IgnoreError();
   return failure;
+}
+
+Status PruneRun::ForgetDependents(const std::vector<PackName>& gone) {
+  if (gone.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(const auto writer, repository_.index().Write());
+  for (const PackName& name : gone) RETURN_IF_ERROR(DependentCounts::Forget(*writer, name));
+  return writer->Commit();
 }
 
 Status PruneRun::CleanUp() {

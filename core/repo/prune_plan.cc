@@ -2,15 +2,20 @@
 #include "core/repo/prune_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <string>
 #include <tuple>
 #include <utility>
 
+#include "core/repo/prune_rewrite.h"
+
 namespace cairn {
 namespace {
 
 constexpr size_t kManySmallPacks = 8;
+// A guess of how well the remains of a delta frame compress in plain ones.
+constexpr uint64_t kPlainRatio = 3;
 // As PackAssembler does: so much goes into one mixed pack.
 constexpr uint64_t kMixedPackBytes = 1 * kMiB;
 
@@ -36,12 +41,27 @@ void MeasureByFooter(const PackFooter& footer, const ReachableBlobs& reachable, 
   }
   for (size_t i = 0; i < footer.frames.size(); ++i) {
     const FrameInfo& frame = footer.frames[i];
+    const bool is_delta = !frame.bases.empty();
     use.stored_bytes += frame.stored_bytes;
-    if (live_raw[i] == 0) continue;
+    if (is_delta) use.delta_raw_bytes += frame.raw_bytes;
+    if (live_raw[i] == 0) {
+      if (is_delta) use.dead_delta_raw_bytes += frame.raw_bytes;
+      continue;
+    }
     use.live_bytes += frame.stored_bytes;
     const uint64_t raw = std::max<uint64_t>(frame.raw_bytes, 1);
-    use.rewritten_bytes += frame.stored_bytes * std::min(live_raw[i], raw) / raw;
+    const uint64_t live = std::min(live_raw[i], raw);
+    use.rewritten_bytes += is_delta && !StaysDelta(live, frame.raw_bytes)
+                               ? live / kPlainRatio
+                               : frame.stored_bytes * live / raw;
   }
+}
+
+// Its dead deltas hold on to bases that nothing else may need.
+bool HasManyDeadDeltas(const PackUse& pack, const PruneOptions& options) {
+  const double share = options.max_unused_bytes ? 0 : options.max_unused_share;
+  return static_cast<double>(pack.dead_delta_raw_bytes) >
+         share * static_cast<double>(pack.delta_raw_bytes);
 }
 
 bool IsDamage(const Status& status) {
@@ -74,6 +94,7 @@ class Chooser {
         kept_.push_back(i);
       }
     }
+    ChooseDeadDeltas();
     ChooseWorst();
     ChooseSmall(pack_target_bytes / 4, pack_target_bytes);
     for (const size_t i : kept_) {
@@ -99,11 +120,19 @@ class Chooser {
            options_.max_unused_share * static_cast<double>(used + unused);
   }
 
+  // What dead deltas are based on counts as used; the next prune finds it unused.
+  void ChooseDeadDeltas() {
+    for (const size_t i : kept_) {
+      if (HasManyDeadDeltas(packs_[i], options_)) Choose(i);
+    }
+  }
+
   void ChooseWorst() {
     std::vector<size_t> order;
     uint64_t used = plan_.used_bytes;
     uint64_t unused = 0;
     for (const size_t i : kept_) {
+      if (chosen_[i]) continue;
       unused += packs_[i].unused_bytes();
       if (packs_[i].unused_bytes() > 0) order.push_back(i);
     }
@@ -126,11 +155,12 @@ class Chooser {
       content |= packs_[i].info.content;
     }
     if (small.size() < kManySmallPacks && bytes < small_bytes) return;
-    // Chunks and nodes come out in packs of their own, which may be small again: without a gain the
-    // same packs would be merged by every prune.
-    const bool both = (content & kPackHasChunks) != 0 && (content & kPackHasNodes) != 0;
-    const uint64_t result =
-        bytes / std::max<uint64_t>(target_bytes, 1) + (both && bytes >= kMixedPackBytes ? 2 : 1);
+    // Chunks, deltas and nodes come out in packs of their own, which may be small again: without a
+    // gain the same packs would be merged by every prune.
+    const int sorts = std::popcount(
+        static_cast<uint8_t>(content & (kPackHasChunks | kPackHasNodes | kPackHasDeltas)));
+    const uint64_t result = bytes / std::max<uint64_t>(target_bytes, 1) +
+                            (bytes >= kMixedPackBytes ? static_cast<uint64_t>(sorts) : 1);
     if (small.size() < 2 * result) return;
     for (const size_t i : small) Choose(i);
   }

@@ -26,6 +26,10 @@ struct PackUse {
   uint64_t live_bytes = 0;
   // About what a rewrite makes of it: frames that are live in part shrink with their blobs.
   uint64_t rewritten_bytes = 0;
+  // Raw bytes of its delta frames, and of the dead ones among them: these hold on to their bases
+  // for as long as the pack stays.
+  uint64_t delta_raw_bytes = 0;
+  uint64_t dead_delta_raw_bytes = 0;
 
   uint64_t unused_bytes() const { return stored_bytes - live_bytes; }
 };
@@ -44,8 +48,9 @@ struct PrunePlan {
 };
 
 // The packs with the largest unused share are rewritten, until what remains unused is within the
-// limit. Packs under a quarter of `pack_target_bytes` are merged when there are eight of them, or
-// they fill such a quarter together, if at most half as many come out of it.
+// limit, and so is each whose dead deltas alone are above it. Packs under a quarter of
+// `pack_target_bytes` are merged when there are eight of them, or they fill such a quarter
+// together, if at most half as many come out of it.
 PrunePlan ChoosePacks(const std::vector<PackUse>& packs, const PruneOptions& options,
                       uint64_t pack_target_bytes);
 

@@ -48,6 +48,7 @@ class BatchRewriter {
   struct OldFrame {
     const FrameInfo* info = nullptr;
     Bytes stored;
+    Bytes prefix;  // content of its bases
     std::vector<BlobInfo> live;
     bool whole = false;  // everything in it is live, and of one sort
   };
@@ -59,6 +60,7 @@ class BatchRewriter {
   StatusOr<bool> CopyPack(Worker& worker, const PackUse& pack);
   Status ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame);
   Status CopyFrame(Worker& worker, OldFrame& frame);
+  StatusOr<bool> CopyDelta(Worker& worker, OldFrame& frame);
   Status Flush(Worker& worker, bool node);
   void Fail(Status status);
 
@@ -163,7 +165,11 @@ StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
 Status BatchRewriter::ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame) {
   ASSIGN_OR_RETURN(frame.stored, ReadFrame(repository_.store(), pack.info.name, *frame.info));
   const std::string context = "pack " + pack.info.name.Hex();
-  RETURN_IF_ERROR(Annotate(worker.codec.Decode(*frame.info, frame.stored, worker.raw), context));
+  StatusOr<Bytes> prefix = repository_.ReadPrefix(frame.info->bases);
+  if (!prefix.ok()) return Annotate(prefix.status(), context);
+  frame.prefix = *std::move(prefix);
+  RETURN_IF_ERROR(
+      Annotate(worker.codec.Decode(*frame.info, frame.stored, frame.prefix, worker.raw), context));
   for (const BlobInfo& blob : frame.live) {
     const ByteSpan bytes = ByteSpan(worker.raw).subspan(blob.offset, blob.bytes);
     RETURN_IF_ERROR(Annotate(repository_.VerifyBlob(blob.ref, bytes), context));
@@ -173,6 +179,8 @@ Status BatchRewriter::ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame
 
 Status BatchRewriter::CopyFrame(Worker& worker, OldFrame& frame) {
   const bool node = IsNode(frame.live.front().ref.kind);
+  ASSIGN_OR_RETURN(const bool copied, CopyDelta(worker, frame));
+  if (copied) return OkStatus();
   // Small frames come from small commits, and compress better together.
   if (frame.whole && frame.info->raw_bytes >= TargetBytes(node) / 2) {
     SealedFrame sealed{*frame.info, std::move(frame.stored), std::move(frame.live)};
@@ -186,6 +194,29 @@ Status BatchRewriter::CopyFrame(Worker& worker, OldFrame& frame) {
     if (open.raw.size() >= TargetBytes(to_nodes)) RETURN_IF_ERROR(Flush(worker, to_nodes));
   }
   return OkStatus();
+}
+
+// False if it is no delta, or shall not stay one.
+StatusOr<bool> BatchRewriter::CopyDelta(Worker& worker, OldFrame& frame) {
+  if (frame.info->bases.empty()) return false;
+  const bool node = IsNode(frame.live.front().ref.kind);
+  if (frame.whole) {
+    SealedFrame sealed{*frame.info, std::move(frame.stored), std::move(frame.live)};
+    RETURN_IF_ERROR(assembler_.Add(std::move(sealed), node));
+    return true;
+  }
+  RawFrame remains;
+  for (const BlobInfo& blob : frame.live) {
+    if (IsNode(blob.ref.kind) != node) return false;
+    remains.Add(blob.ref, ByteSpan(worker.raw).subspan(blob.offset, blob.bytes));
+  }
+  if (!StaysDelta(remains.raw.size(), frame.info->raw_bytes)) return false;
+  // Compared with the plain frame in any case: what it would take is not known.
+  ASSIGN_OR_RETURN(SealedFrame sealed,
+                   worker.codec.SealDelta(remains, {frame.info->bases, std::move(frame.prefix)},
+                                          /*plain_share=*/0, repository_.hasher()));
+  RETURN_IF_ERROR(assembler_.Add(std::move(sealed), node));
+  return true;
 }
 
 Status BatchRewriter::Flush(Worker& worker, bool node) {

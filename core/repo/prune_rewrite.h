@@ -2,8 +2,9 @@
 // Copies what is live out of packs. Private to prune.
 //
 // A frame that is live as a whole, and not small, is copied as it is stored; the blobs of the
-// others are put together anew, neighbours staying neighbours. Every frame is decoded and every
-// blob's hash compared before it is written.
+// others are put together anew, neighbours staying neighbours. A delta frame keeps its bases while
+// at least half of it is live. Every frame is decoded and every blob's hash compared before it is
+// written.
 #pragma once
 
 #include <utility>
@@ -18,6 +19,11 @@
 #include "core/repo/repository.h"
 
 namespace cairn {
+
+// Whether what is live of a delta frame is written as a delta of the same bases again.
+inline bool StaysDelta(uint64_t live_raw_bytes, uint32_t raw_bytes) {
+  return 2 * live_raw_bytes >= raw_bytes;
+}
 
 // New packs that no record names yet: removed when this goes, unless Keep was called.
 class UnnamedPacks {

@@ -271,11 +271,55 @@ StatusOr<FrameCache::Frame> Repository::ReadFrame(const PackName& pack, uint32_t
   if (FrameCache::Frame cached = frames_.Find(pack, frame_number)) return cached;
   ASSIGN_OR_RETURN(const Bytes stored, cairn::ReadFrame(*store_, pack, frame));
   auto raw = std::make_shared<Bytes>();
-  if (Status status = ThreadDecoder().Decode(frame, stored, *raw); !status.ok()) {
+  const StatusOr<Bytes> prefix = ReadPrefix(frame.bases);
+  Status status =
+      prefix.ok() ? ThreadDecoder().Decode(frame, stored, *prefix, *raw) : prefix.status();
+  if (!status.ok()) {
     return Annotate(status, "frame " + std::to_string(frame_number) + " of pack " + pack.Hex());
   }
   frames_.Insert(pack, frame_number, raw);
   return FrameCache::Frame(std::move(raw));
+}
+
+StatusOr<Bytes> Repository::ReadPrefix(std::span<const BaseId> bases) {
+  Bytes prefix;
+  if (bases.empty()) return prefix;
+  std::vector<std::vector<FramedPlace>> places;
+  {
+    ASSIGN_OR_RETURN(const auto reader, index().Read());
+    for (const BaseId& base : bases) {
+      ASSIGN_OR_RETURN(places.emplace_back(), FindBasePlaces(*reader, base));
+      if (places.back().empty()) {
+        return NotFound("base " + HexEncode(base) + " is in no plain frame of this repository");
+      }
+    }
+  }
+  for (const std::vector<FramedPlace>& base : places) RETURN_IF_ERROR(AppendBase(base, prefix));
+  return prefix;
+}
+
+// From any place that is whole.
+Status Repository::AppendBase(const std::vector<FramedPlace>& places, Bytes& prefix) {
+  Status first;
+  for (const FramedPlace& at : places) {
+    const uint64_t end = uint64_t{at.place.offset} + at.place.bytes;
+    StatusOr<FrameCache::Frame> frame = ReadFrame(at.pack.info.name, at.place.frame, at.frame);
+    Status status = frame.status();
+    if (status.ok() && end > (*frame)->size()) status = DataLoss("it lies outside of its frame");
+    if (status.ok()) {
+      const ByteSpan bytes = ByteSpan(**frame).subspan(at.place.offset, at.place.bytes);
+      status = VerifyBlob(at.ref, bytes);
+      if (status.ok() && prefix.size() + bytes.size() > kMaxPrefixBytes) {
+        return DataLoss("the bases are longer than they may be");
+      }
+      if (status.ok()) {
+        Append(prefix, bytes);
+        return OkStatus();
+      }
+    }
+    if (first.ok()) first = Annotate(status, "base " + at.ref.id.Hex());
+  }
+  return first;
 }
 
 StatusOr<Bytes> Repository::ReadBlobOnce(const BlobRef& ref) {

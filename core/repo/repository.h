@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/index/index.h"
+#include "core/repo/base_places.h"
 #include "core/repo/frame_cache.h"
 #include "core/repo/snapshot_info.h"
 #include "core/repo/snapshot_object.h"
@@ -106,6 +108,10 @@ class Repository : public BlobSource {
   // A decoded frame, through the cache. The blobs in it are not verified: VerifyBlob does.
   StatusOr<FrameCache::Frame> ReadFrame(const PackName& pack, uint32_t frame_number,
                                         const FrameInfo& frame);
+  // What a delta frame with these bases is decoded with: their content, verified, one after
+  // another; empty without bases. NOT_FOUND if one is in no plain frame, DATA_LOSS if it is
+  // damaged, or if all are longer than a prefix may be.
+  StatusOr<Bytes> ReadPrefix(std::span<const BaseId> bases);
   Status VerifyBlob(const BlobRef& ref, ByteSpan bytes) const;
 
   // Live snapshots in the order of their records.
@@ -127,6 +133,7 @@ class Repository : public BlobSource {
   IndexSync Sync(const KnownFooters* footers);
   uint64_t SeenRecords();
   StatusOr<Bytes> ReadBlobOnce(const BlobRef& ref);
+  Status AppendBase(const std::vector<FramedPlace>& places, Bytes& prefix);
 
   FileSystem& fs_;
   RepositoryOptions options_;

@@ -143,6 +143,7 @@ Status SnapshotRun::Begin() {
       BlobWriter::Options{
           .compression_level = options_.compression_level.value_or(config.compression_level),
           .dry_run = options_.dry_run,
+          .deltas = options_.deltas,
           .pool = &pool_});
   return FindBase();
 }
@@ -230,8 +231,9 @@ StatusOr<SnapshotResult> SnapshotRun::OfStream(int descriptor,
   entry.uid = options_.labels.uid;
   entry.gid = options_.labels.gid;
   entry.mtime = options_.labels.time.value_or(started_);
+  ASSIGN_OR_RETURN(const std::optional<Entry> base, BaseEntry(paths_.front()));
   EntryReader reader(*writer_, *chunker_, progress_);
-  Status read = reader.ReadStream(descriptor, entry);
+  Status read = reader.ReadStream(descriptor, base ? &*base : nullptr, entry);
   if (read.ok()) read = finish();
   if (read.ok()) read = CheckStop(options_.stop);
   pool_.Wait();
@@ -241,7 +243,6 @@ StatusOr<SnapshotResult> SnapshotRun::OfStream(int descriptor,
     return read;
   }
   RETURN_IF_ERROR(reader.Flush());
-  ASSIGN_OR_RETURN(const std::optional<Entry> base, BaseEntry(paths_.front()));
   // The time differs in every run: it is the content that counts.
   const bool same = base && base->type == EntryType::kFile && base->size == entry.size &&
                     base->content == entry.content;

@@ -27,6 +27,12 @@ void CopyAttributes(const FileStatus& status, Entry& entry) {
   entry.mtime = status.mtime;
 }
 
+// What a file held in the base snapshot; null if it is new.
+const Content* ContentOf(const Entry* base) {
+  const bool usable = base != nullptr && base->type == EntryType::kFile && !base->unread;
+  return usable ? &base->content : nullptr;
+}
+
 bool IsGone(const Status& status) { return status.code() == StatusCode::kNotFound; }
 
 // The source's own trouble: reported, and the snapshot goes on.
@@ -45,13 +51,13 @@ EntryReader::EntryReader(BlobWriter& writer, const Chunker& chunker, SnapshotPro
       scanner_(max_chunk_bytes_, [&chunker](ByteSpan data) { return chunker.NextCut(data); }) {}
 
 StatusOr<ReadEntry> EntryReader::Read(int directory, const char* name, const FileStatus& status,
-                                      const FileSystemTraits& traits) {
+                                      const FileSystemTraits& traits, const Entry* base) {
   ReadEntry result;
   result.status = status;
   CopyAttributes(status, result.entry);
   switch (status.type) {
     case EntryType::kFile:
-      RETURN_IF_ERROR(ReadFile(directory, name, traits, result));
+      RETURN_IF_ERROR(ReadFile(directory, name, traits, ContentOf(base), result));
       return result;
     case EntryType::kSymlink: {
       StatusOr<std::string> target = ReadSymlink(directory, name);
@@ -95,7 +101,7 @@ Status EntryReader::ReadAttributes(int directory, const char* name, ReadEntry& r
 }
 
 Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTraits& traits,
-                             ReadEntry& result) {
+                             const Content* former, ReadEntry& result) {
   StatusOr<Descriptor> file = OpenFileAt(directory, name);
   if (!file.ok()) {
     result.gone = IsGone(file.status());
@@ -108,7 +114,8 @@ Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTr
     if (NeedsLease(before, CoarseNow(), traits) && !NobodyWrites(file->get(), traits)) {
       result.settled = false;
     }
-    if (Status status = ReadContent(file->get(), before, traits, result.entry); !status.ok()) {
+    if (Status status = ReadContent(file->get(), before, traits, former, result.entry);
+        !status.ok()) {
       // The repository's errors come back from every call of the writer; others are the source's.
       RETURN_IF_ERROR(writer_.Failure());
       result.entry.unread = true;
@@ -131,12 +138,15 @@ Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTr
 }
 
 Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
-                                const FileSystemTraits& traits, Entry& entry) {
+                                const FileSystemTraits& traits, const Content* former,
+                                Entry& entry) {
   ListBuilder list(writer_);
   bool whole = status.size <= BlobWriter::kWholeFileBytes;
   const auto visit = [&](const Piece& piece) -> Status {
     ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
-    if (!piece.zero) {
+    if (piece.zero) {
+      RETURN_IF_ERROR(lane_.AddZeros(piece.bytes));
+    } else {
       ASSIGN_OR_RETURN(item.id, lane_.AddChunk(piece.data));
       if (!whole) RETURN_IF_ERROR(lane_.FlushBeside());
     }
@@ -144,7 +154,7 @@ Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
   };
   const bool may_have_holes = status.blocks * 512 < status.size;
   entry.sparse = false;
-  if (whole) RETURN_IF_ERROR(lane_.BeginWholeFile(status.size));
+  RETURN_IF_ERROR(lane_.BeginFile(status.size, whole, former));
   bool scanned = false;
   if (whole && !may_have_holes) {
     // The size is looked at again after the reading; it can be trusted where it is known to be
@@ -167,19 +177,23 @@ Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
                      scanner_.ScanFile(descriptor, may_have_holes, believe_holes, visit));
     progress_.bytes_read += result.bytes;
     entry.sparse = result.has_hole;
-    RETURN_IF_ERROR(lane_.FlushBeside());
   }
+  RETURN_IF_ERROR(lane_.EndFile());
+  if (!scanned) RETURN_IF_ERROR(lane_.FlushBeside());
   entry.size = list.bytes();
   ASSIGN_OR_RETURN(entry.content, list.Finish());
   return OkStatus();
 }
 
-Status EntryReader::ReadStream(int descriptor, Entry& entry) {
+Status EntryReader::ReadStream(int descriptor, const Entry* base, Entry& entry) {
   ListBuilder list(writer_);
+  RETURN_IF_ERROR(lane_.BeginFile(0, /*whole=*/false, ContentOf(base)));
   ASSIGN_OR_RETURN(const FileScanner::Result result,
                    scanner_.ScanStream(descriptor, [&](const Piece& piece) -> Status {
                      ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
-                     if (!piece.zero) {
+                     if (piece.zero) {
+                       RETURN_IF_ERROR(lane_.AddZeros(piece.bytes));
+                     } else {
                        ASSIGN_OR_RETURN(item.id, lane_.AddChunk(piece.data));
                        RETURN_IF_ERROR(lane_.FlushBeside());
                      }
@@ -187,6 +201,7 @@ Status EntryReader::ReadStream(int descriptor, Entry& entry) {
                      progress_.bytes += piece.bytes;
                      return list.Add(item);
                    }));
+  RETURN_IF_ERROR(lane_.EndFile());
   entry.size = result.bytes;
   ASSIGN_OR_RETURN(entry.content, list.Finish());
   return OkStatus();

@@ -33,22 +33,23 @@ class EntryReader {
  public:
   EntryReader(BlobWriter& writer, const Chunker& chunker, SnapshotProgress& progress);
 
-  // `status` is what the walk saw; `name` is relative to the open `directory`. Errors are those
-  // that end the snapshot (the repository's); what is wrong with the source is a problem.
+  // `status` is what the walk saw; `name` is relative to the open `directory`; `base` is the entry
+  // in the base snapshot, null if there is none. Errors are those that end the snapshot (the
+  // repository's); what is wrong with the source is a problem.
   StatusOr<ReadEntry> Read(int directory, const char* name, const FileStatus& status,
-                           const FileSystemTraits& traits);
+                           const FileSystemTraits& traits, const Entry* base);
   // Attributes of a directory, without its node; `name` "" means `directory` itself.
   StatusOr<ReadEntry> ReadDirectory(int directory, const char* name, const FileStatus& status);
   // What comes from a pipe, as a file's content.
-  Status ReadStream(int descriptor, Entry& entry);
+  Status ReadStream(int descriptor, const Entry* base, Entry& entry);
 
   Status Flush() { return lane_.Flush(); }
 
  private:
   Status ReadContent(int descriptor, const FileStatus& status, const FileSystemTraits& traits,
-                     Entry& entry);
+                     const Content* former, Entry& entry);
   Status ReadFile(int directory, const char* name, const FileSystemTraits& traits,
-                  ReadEntry& result);
+                  const Content* former, ReadEntry& result);
   Status ReadAttributes(int directory, const char* name, ReadEntry& result);
 
   BlobWriter& writer_;

@@ -85,6 +85,7 @@ struct SnapshotWalk::Directory {
   // Leaves of the base that are unchanged, and come before anything that is not.
   std::vector<NamedChild> same_leaves;
   bool all_same = true;
+  std::optional<BlobWriter::Nodes> nodes;  // where the builder writes to
   std::unique_ptr<TreeBuilder> builder;
   bool taking_over = false;                                     // the builder is given a whole leaf
   std::vector<std::pair<std::string, Witness>> open_witnesses;  // of entries in no closed leaf yet
@@ -575,8 +576,8 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, size_t index, int d
     if (!first) return OkStatus();
     --d.pending;
   }
-  ASSIGN_OR_RETURN(const ReadEntry read,
-                   Reader(worker).Read(descriptor, slot.name.c_str(), slot.status, d.traits));
+  ASSIGN_OR_RETURN(const ReadEntry read, Reader(worker).Read(descriptor, slot.name.c_str(),
+                                                             slot.status, d.traits, slot.base));
   FillSlot(d, index, read);
   if (shared) inodes_.Publish(slot.status, read);
   return OkStatus();
@@ -651,7 +652,8 @@ Status SnapshotWalk::FinishSpan(Directory& d) {
 
 Status SnapshotWalk::FlushSameLeaves(Directory& d) {
   if (d.builder == nullptr) {
-    d.builder = std::make_unique<TreeBuilder>(context_.writer);
+    d.nodes.emplace(context_.writer);
+    d.builder = std::make_unique<TreeBuilder>(*d.nodes);
     d.builder->OnLeaf([&d](const NamedChild& leaf) {
       if (d.taking_over) return;  // its row stands already
       CacheRow row;
@@ -672,6 +674,7 @@ Status SnapshotWalk::FlushSameLeaves(Directory& d) {
     const bool taken = d.builder->TryAddNode(same);
     d.taking_over = false;
     if (taken) continue;
+    d.nodes->Replace(BlobKind::kTree, same.id);
     ASSIGN_OR_RETURN(const Bytes bytes, context_.repository.ReadBlob({BlobKind::kTree, same.id}));
     ASSIGN_OR_RETURN(const TreeNode node, DecodeTreeNode(bytes));
     ASSIGN_OR_RETURN(const std::optional<CacheRow> row, FindRow(d, same.id, node.entries.size()));
@@ -716,6 +719,7 @@ Status SnapshotWalk::AddSlots(Directory& d) {
   RETURN_IF_ERROR(FlushSameLeaves(d));
   if (d.leaf) {
     d.replaced_leaves.push_back(d.leaf_id);
+    d.nodes->Replace(BlobKind::kTree, d.leaf_id);
     RETURN_IF_ERROR(ForgetRemoved(d));
   }
   for (Slot& slot : d.slots) {
@@ -737,6 +741,7 @@ Status SnapshotWalk::FinishDirectory(Directory& d) {
     d.entry.node = *d.base_node;
   } else {
     RETURN_IF_ERROR(FlushSameLeaves(d));
+    if (d.base_node) d.nodes->Replace(BlobKind::kTree, *d.base_node);
     ASSIGN_OR_RETURN(d.entry.node, d.builder->Finish());
     if (context_.cache != nullptr && !d.unread) {
       for (const BlobId& leaf : d.replaced_leaves) {

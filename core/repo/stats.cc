@@ -30,9 +30,22 @@ StatusOr<uint64_t> BytesIn(ObjectStore& store, const std::string& folder) {
   return bytes;
 }
 
+Status CountDeltas(IndexReader& reader, const IndexPack& pack, RepositoryStats& stats) {
+  for (uint32_t number = 0; number < pack.frames; ++number) {
+    ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame, reader.FindFrame(pack.number, number));
+    if (!frame) return DataLoss("index: a pack without its frame");
+    if (frame->bases.empty()) continue;
+    ++stats.delta_frames;
+    stats.delta_bytes += frame->stored_bytes;
+  }
+  return OkStatus();
+}
+
 Status CountPacks(IndexReader& reader, RepositoryStats& stats) {
-  return reader.ForEachPack([&](const IndexPack& pack) {
+  Status failure;
+  RETURN_IF_ERROR(reader.ForEachPack([&](const IndexPack& pack) {
     if (pack.state == PackState::kPurged) return true;
+    if ((pack.info.content & kPackHasDeltas) != 0) failure = CountDeltas(reader, pack, stats);
     ++stats.packs;
     stats.frames += pack.frames;
     stats.stored_bytes += pack.info.bytes;
@@ -40,8 +53,9 @@ Status CountPacks(IndexReader& reader, RepositoryStats& stats) {
       ++stats.condemned_packs;
       stats.condemned_bytes += pack.info.bytes;
     }
-    return true;
-  });
+    return failure.ok();
+  }));
+  return failure;
 }
 
 Status CountBlobs(IndexReader& reader, RepositoryStats& stats) {

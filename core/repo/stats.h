@@ -25,6 +25,8 @@ struct RepositoryStats {
   uint64_t chunks = 0;
   uint64_t nodes = 0;
   uint64_t frames = 0;
+  uint64_t delta_frames = 0;  // of them
+  uint64_t delta_bytes = 0;   // stored bytes of these
   uint64_t packs = 0;
   uint64_t condemned_packs = 0;
   uint64_t condemned_bytes = 0;

@@ -48,6 +48,7 @@ StatusOr<RepositoryConfig> DecodeConfig(ByteSpan file, std::string* damage) {
   if (decoded.twin.number != 0 || !decoded.twin.predecessor.IsZero()) {
     return DataLoss("config: its number or predecessor is not zero");
   }
+  if (decoded.twin.features != 0) return DataLoss("config: it has a feature flag of other objects");
   RepositoryConfig config;
   config.id = decoded.twin.repository;
   Decoder decoder(decoded.twin.payload);

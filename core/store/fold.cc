@@ -4,6 +4,7 @@
 
 #include "core/base/coding.h"
 #include "core/store/entry_codec.h"
+#include "core/store/features.h"
 #include "core/store/journal_state.h"
 
 namespace cairn {
@@ -87,6 +88,10 @@ Bytes EncodeFold(const JournalState& state) {
   encoder.Varint(ended.size());
   for (const SessionId& session : ended) encoder.Raw(session.span());
   return payload;
+}
+
+uint32_t FeaturesOf(const JournalState& state) {
+  return FeaturesOf(state.packs(), [](const auto& pack) { return pack.second.info.content; });
 }
 
 StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head) {

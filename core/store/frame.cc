@@ -4,6 +4,8 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "core/base/check.h"
@@ -12,6 +14,10 @@ namespace cairn {
 namespace {
 
 constexpr int kMaxWindowLog = 23;  // 8 MiB
+constexpr int kMinDeltaLevel = 3;
+constexpr int kMaxSmallTablesLevel = 4;
+// Of what a plain frame is guessed to take: below it, the guess need not be checked.
+constexpr double kSurelyWorthwhile = 0.25;
 
 struct FreeCCtx {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -19,6 +25,32 @@ struct FreeCCtx {
 struct FreeDCtx {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
+using CompressorPtr = std::unique_ptr<ZSTD_CCtx, FreeCCtx>;
+
+void Set(ZSTD_CCtx* context, ZSTD_cParameter parameter, int value) {
+  CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(context, parameter, value)));
+}
+
+CompressorPtr NewCompressor(int level) {
+  CompressorPtr compressor(ZSTD_createCCtx());
+  CHECK(compressor != nullptr);
+  Set(compressor.get(), ZSTD_c_compressionLevel, level);
+  Set(compressor.get(), ZSTD_c_contentSizeFlag, 1);
+  Set(compressor.get(), ZSTD_c_checksumFlag, 0);  // the stored bytes have one, each blob its hash
+  Set(compressor.get(), ZSTD_c_dictIDFlag, 0);
+  return compressor;
+}
+
+// For a frame that, with its prefix, has so many bytes: all of it within reach of the last byte,
+// and tables that remember most of the prefix, which those of the lower levels do not.
+void SetReach(ZSTD_CCtx* context, int level, size_t bytes) {
+  const int window_log = std::clamp(static_cast<int>(std::bit_width(bytes - 1)), 10, kMaxWindowLog);
+  Set(context, ZSTD_c_windowLog, window_log);
+  if (level > kMaxSmallTablesLevel) return;
+  const int hash_log = std::clamp(window_log - 2, 17, 20);
+  Set(context, ZSTD_c_hashLog, hash_log);
+  Set(context, ZSTD_c_chainLog, hash_log);
+}
 
 // The window that a zstd frame declares (RFC 8878, 3.1.1.1.2), in bytes; 0 where it is the content
 // itself. zstd's own bound applies to streams alone, so that a frame which the format forbids would
@@ -49,6 +81,21 @@ Status CheckZstdHeader(ByteSpan stored, uint64_t raw_bytes) {
   return OkStatus();
 }
 
+Status CheckFrame(const RawFrame& frame) {
+  if (!frame.empty() && frame.raw.size() <= kMaxFrameBytes) return OkStatus();
+  return Internal(absl::StrFormat("seal frame: %d blobs of %d bytes are no frame",
+                                  frame.blobs.size(), frame.raw.size()));
+}
+
+// Stored as it is if it did not shrink.
+SealedFrame Plain(const RawFrame& frame, Bytes compressed) {
+  SealedFrame sealed;
+  const bool shrank = compressed.size() < frame.raw.size();
+  sealed.info.codec = shrank ? FrameCodec::kZstd : FrameCodec::kRaw;
+  sealed.stored = shrank ? std::move(compressed) : frame.raw;
+  return sealed;
+}
+
 }  // namespace
 
 void RawFrame::Add(const BlobRef& ref, ByteSpan bytes) {
@@ -72,25 +119,44 @@ FrameChecksum ChecksumFrame(ByteSpan stored) {
 }
 
 struct FrameCodecContext::State {
-  explicit State(int level) : compressor(ZSTD_createCCtx()), decompressor(ZSTD_createDCtx()) {
-    CHECK(compressor != nullptr && decompressor != nullptr);
-    Set(ZSTD_c_compressionLevel, level);
-    Set(ZSTD_c_contentSizeFlag, 1);
-    Set(ZSTD_c_checksumFlag, 0);  // the stored bytes have a checksum, each blob its hash
-    Set(ZSTD_c_dictIDFlag, 0);
+  explicit State(int compression_level)
+      : level(compression_level),
+        compressor(NewCompressor(compression_level)),
+        decompressor(ZSTD_createDCtx()) {
+    CHECK(decompressor != nullptr);
     CHECK(!ZSTD_isError(
         ZSTD_DCtx_setParameter(decompressor.get(), ZSTD_d_windowLogMax, kMaxWindowLog)));
   }
 
-  void Set(ZSTD_cParameter parameter, int value) {
-    CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(compressor.get(), parameter, value)));
-  }
+  StatusOr<Bytes> Compress(ByteSpan raw, ByteSpan prefix);
 
-  std::unique_ptr<ZSTD_CCtx, FreeCCtx> compressor;
+  const int level;
+  const CompressorPtr compressor;
+  CompressorPtr delta_compressor;  // made when it is needed
   std::unique_ptr<ZSTD_DCtx, FreeDCtx> decompressor;
-  Bytes compressed;  // by Seal
-  Bytes decoded;     // by Seal, to verify
+  Bytes compressed;  // by Compress
+  Bytes decoded;     // by Finish, to verify
 };
+
+// Against `prefix`, unless that is empty.
+StatusOr<Bytes> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix) {
+  ZSTD_CCtx* context = compressor.get();
+  if (!prefix.empty()) {
+    if (delta_compressor == nullptr) {
+      delta_compressor = NewCompressor(std::max(level, kMinDeltaLevel));
+    }
+    context = delta_compressor.get();
+    SetReach(context, level, raw.size() + prefix.size());
+    CHECK(!ZSTD_isError(ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size())));
+  }
+  compressed.resize(ZSTD_compressBound(raw.size()));
+  const size_t size =
+      ZSTD_compress2(context, compressed.data(), compressed.size(), raw.data(), raw.size());
+  if (ZSTD_isError(size)) {
+    return Internal(absl::StrFormat("compress frame: %s", ZSTD_getErrorName(size)));
+  }
+  return Bytes(compressed.data(), compressed.data() + size);
+}
 
 FrameCodecContext::FrameCodecContext(int compression_level)
     : state_(std::make_unique<State>(compression_level)) {}
@@ -99,32 +165,45 @@ FrameCodecContext& FrameCodecContext::operator=(FrameCodecContext&&) noexcept = 
 FrameCodecContext::~FrameCodecContext() = default;
 
 StatusOr<SealedFrame> FrameCodecContext::Seal(const RawFrame& frame, const BlobHasher& hasher) {
-  if (frame.empty() || frame.raw.size() > kMaxFrameBytes) {
-    return Internal(absl::StrFormat("seal frame: %d blobs of %d bytes are no frame",
-                                    frame.blobs.size(), frame.raw.size()));
-  }
-  Bytes& compressed = state_->compressed;
-  compressed.resize(ZSTD_compressBound(frame.raw.size()));
-  const size_t size = ZSTD_compress2(state_->compressor.get(), compressed.data(), compressed.size(),
-                                     frame.raw.data(), frame.raw.size());
-  if (ZSTD_isError(size)) {
-    return Internal(absl::StrFormat("compress frame: %s", ZSTD_getErrorName(size)));
-  }
+  RETURN_IF_ERROR(CheckFrame(frame));
+  ASSIGN_OR_RETURN(Bytes compressed, state_->Compress(frame.raw, {}));
+  return Finish(frame, Plain(frame, std::move(compressed)), {}, hasher);
+}
 
-  SealedFrame sealed;
-  if (size < frame.raw.size()) {
-    sealed.info.codec = FrameCodec::kZstd;
-    sealed.stored.assign(compressed.data(), compressed.data() + size);
-  } else {
-    sealed.info.codec = FrameCodec::kRaw;
-    sealed.stored = frame.raw;
+StatusOr<SealedFrame> FrameCodecContext::SealDelta(const RawFrame& frame, const FramePrefix& prefix,
+                                                   double plain_share, const BlobHasher& hasher) {
+  RETURN_IF_ERROR(CheckFrame(frame));
+  if (prefix.bytes.empty()) return Seal(frame, hasher);
+  if (prefix.bytes.size() > kMaxPrefixBytes || prefix.bases.size() > kMaxFrameBases) {
+    return Internal(absl::StrFormat("seal frame: %d bases of %d bytes are no prefix",
+                                    prefix.bases.size(), prefix.bytes.size()));
   }
+  ASSIGN_OR_RETURN(Bytes delta, state_->Compress(frame.raw, prefix.bytes));
+  const auto cost = static_cast<double>(delta.size() + prefix.bases.size() * sizeof(BaseId));
+  const double plain_guess = std::min(plain_share, 1.0) * static_cast<double>(frame.raw.size());
+  if (cost >= kSurelyWorthwhile * plain_guess) {
+    ASSIGN_OR_RETURN(Bytes compressed, state_->Compress(frame.raw, {}));
+    SealedFrame plain = Plain(frame, std::move(compressed));
+    if (cost >= kWorthwhileDelta * static_cast<double>(plain.stored.size())) {
+      return Finish(frame, std::move(plain), {}, hasher);
+    }
+  }
+  SealedFrame sealed;
+  sealed.info.codec = FrameCodec::kZstd;
+  sealed.info.bases = prefix.bases;
+  sealed.stored = std::move(delta);
+  return Finish(frame, std::move(sealed), prefix.bytes, hasher);
+}
+
+// Fills in the rest, and sees that it decodes to what it was made of.
+StatusOr<SealedFrame> FrameCodecContext::Finish(const RawFrame& frame, SealedFrame sealed,
+                                                ByteSpan prefix, const BlobHasher& hasher) {
   sealed.info.stored_bytes = static_cast<uint32_t>(sealed.stored.size());
   sealed.info.raw_bytes = static_cast<uint32_t>(frame.raw.size());
   sealed.info.checksum = ChecksumFrame(sealed.stored);
   sealed.blobs = frame.blobs;
 
-  const Status decodes = Decode(sealed.info, sealed.stored, state_->decoded);
+  const Status decodes = Decode(sealed.info, sealed.stored, prefix, state_->decoded);
   if (!decodes.ok()) {
     return Internal(absl::StrFormat("sealed frame does not decode: %s", decodes.ToString()));
   }
@@ -143,9 +222,10 @@ StatusOr<SealedFrame> FrameCodecContext::Seal(const RawFrame& frame, const BlobH
   return sealed;
 }
 
-Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, Bytes& raw) {
-  if (!info.bases.empty()) {
-    return Unimplemented("frame with bases (delta): use a newer version of cairn");
+Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, ByteSpan prefix,
+                                 Bytes& raw) {
+  if (info.bases.empty() != prefix.empty() || prefix.size() > kMaxPrefixBytes) {
+    return DataLoss("frame: the content of its bases is not what it can be");
   }
   if (info.raw_bytes > kMaxFrameBytes) return DataLoss("frame: raw size is over 4 MiB");
   if (stored.size() != info.stored_bytes) return DataLoss("frame: cut short");
@@ -153,6 +233,7 @@ Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, Bytes& 
   switch (info.codec) {
     case FrameCodec::kRaw:
       if (stored.size() != info.raw_bytes) return DataLoss("frame: raw size is wrong");
+      if (!prefix.empty()) return DataLoss("frame: stored raw, and has bases");
       raw.assign(stored.begin(), stored.end());
       return OkStatus();
     case FrameCodec::kZstd:
@@ -162,8 +243,11 @@ Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, Bytes& 
   }
   RETURN_IF_ERROR(CheckZstdHeader(stored, info.raw_bytes));
   raw.resize(info.raw_bytes);
-  const size_t size = ZSTD_decompressDCtx(state_->decompressor.get(), raw.data(), raw.size(),
-                                          stored.data(), stored.size());
+  ZSTD_DCtx* const context = state_->decompressor.get();
+  // For the one call that follows.
+  CHECK(!ZSTD_isError(ZSTD_DCtx_refPrefix(context, prefix.data(), prefix.size())));
+  const size_t size =
+      ZSTD_decompressDCtx(context, raw.data(), raw.size(), stored.data(), stored.size());
   if (ZSTD_isError(size)) {
     return DataLoss(absl::StrFormat("frame: zstd: %s", ZSTD_getErrorName(size)));
   }

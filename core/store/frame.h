@@ -29,6 +29,12 @@ struct SealedFrame {
   std::vector<BlobInfo> blobs;
 };
 
+// What a delta frame is compressed against, and decoded with.
+struct FramePrefix {
+  std::vector<BaseId> bases;
+  Bytes bytes;  // their content, one after another
+};
+
 FrameChecksum ChecksumFrame(ByteSpan stored);
 
 // One for each thread: owns zstd contexts and buffers, which are reused. Thread-compatible.
@@ -42,14 +48,30 @@ class FrameCodecContext {
   // Compresses (or stores raw, if it does not shrink), decodes again, compares every blob's hash.
   // INTERNAL if they differ: nothing may be written then.
   StatusOr<SealedFrame> Seal(const RawFrame& frame, const BlobHasher& hasher);
+  // As Seal, but a delta against `prefix` where that takes less than kWorthwhileDelta of what the
+  // plain frame does. `plain_share` is what such data takes in plain frames, of its raw size: far
+  // below it the plain frame need not be made. Compresses at level 3 at least: below it zstd hardly
+  // finds what a prefix has.
+  StatusOr<SealedFrame> SealDelta(const RawFrame& frame, const FramePrefix& prefix,
+                                  double plain_share, const BlobHasher& hasher);
+  static constexpr double kWorthwhileDelta = 0.6;
 
   // Decodes `stored` into `raw`, which becomes info.raw_bytes long. DATA_LOSS if the checksum, the
   // size or the compressed data is wrong. Never allocates more than kMaxFrameBytes; the window is
   // bounded by 8 MiB.
-  Status Decode(const FrameInfo& info, ByteSpan stored, Bytes& raw);
+  Status Decode(const FrameInfo& info, ByteSpan stored, Bytes& raw) {
+    return Decode(info, stored, {}, raw);
+  }
+  // `prefix` is the content of info.bases; empty if, and only if, there are none. Where it is wrong
+  // the outcome is DATA_LOSS or wrong bytes: the blobs' hashes tell.
+  Status Decode(const FrameInfo& info, ByteSpan stored, ByteSpan prefix, Bytes& raw);
 
  private:
   struct State;
+
+  StatusOr<SealedFrame> Finish(const RawFrame& frame, SealedFrame sealed, ByteSpan prefix,
+                               const BlobHasher& hasher);
+
   std::unique_ptr<State> state_;
 };
 

@@ -55,6 +55,9 @@ StatusOr<JournalState> Journal::ReadFold(uint64_t number, std::string* damage) {
   StatusOr<JournalState> state =
       DecodeFold(decoded.twin.payload, {.number = number, .hash = decoded.twin.predecessor});
   if (!state.ok()) return Annotate(state.status(), name);
+  if (decoded.twin.features != FeaturesOf(*state)) {
+    return DataLoss(name + ": its feature flags contradict its packs");
+  }
   if (damage != nullptr) *damage = std::move(decoded.damage);
   return state;
 }

@@ -31,6 +31,7 @@ Status RemoveCovered(ObjectStore& store, uint64_t number) {
 StatusOr<Bytes> EncodeFoldFile(const RepositoryId& repository, const JournalState& state) {
   Twin twin;
   twin.magic = kFoldMagic;
+  twin.features = FeaturesOf(state);
   twin.repository = repository;
   twin.number = state.head().number;
   twin.predecessor = state.head().hash;

@@ -95,5 +95,7 @@ class JournalState {
 // stands in the state. DATA_LOSS if anything in it is wrong; `head` is what the fold is named by.
 Bytes EncodeFold(const JournalState& state);
 StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
+// The feature flags that a fold of it has.
+uint32_t FeaturesOf(const JournalState& state);
 
 }  // namespace cairn

@@ -130,6 +130,9 @@ StatusOr<PackFooter> ReadVerifiedFooter(ObjectStore& store, const PackInfo& info
   uint64_t bytes = kMinPackBytes + ends.footer.size();
   for (const FrameInfo& frame : footer.frames) bytes += frame.stored_bytes;
   if (bytes != info.bytes) return DataLoss("its frames do not fill it");
+  if (HasDeltas(footer) != ((info.content & kPackHasDeltas) != 0)) {
+    return DataLoss("its footer and its header differ in whether it has delta frames");
+  }
   return footer;
 }
 
@@ -162,6 +165,9 @@ StatusOr<uint32_t> PackWriter::Add(const SealedFrame& frame) {
   if (frame.info.stored_bytes != frame.stored.size() || frame.blobs.empty()) {
     return Internal(Describe(name()) + ": the frame was not sealed");
   }
+  if (!frame.info.bases.empty() && (header_.content & kPackHasDeltas) == 0) {
+    return Internal(Describe(name()) + ": it was not created for delta frames");
+  }
   if (bytes_ + frame.stored.size() + kMaxFooterBytes > kMaxPackBytes ||
       footer_bytes_ + FooterBytes(frame) > kMaxFooterBytes) {
     return ResourceExhausted(Describe(name()) + ": it would be larger than a pack may be");
@@ -181,9 +187,9 @@ StatusOr<uint32_t> PackWriter::Add(const SealedFrame& frame) {
 }
 
 uint64_t PackWriter::FooterBytes(const SealedFrame& frame) {
-  constexpr uint64_t kFrameBytes = 4 + 4 + 1 + 1 + sizeof(FrameChecksum) + 4;
+  constexpr uint64_t kFrameBytes = 4 + 4 + 1 + 2 + sizeof(FrameChecksum) + 4;
   constexpr uint64_t kBlobBytes = 1 + 4 + BlobId::kBytes;
-  return kFrameBytes + kBlobBytes * frame.blobs.size();
+  return kFrameBytes + kBlobBytes * frame.blobs.size() + sizeof(BaseId) * frame.info.bases.size();
 }
 
 uint64_t PackWriter::bytes() const { return bytes_ + footer_bytes_ + kPackTrailerBytes; }
@@ -193,6 +199,9 @@ const PackFooter& PackWriter::footer() const { return footer_; }
 StatusOr<PackInfo> PackWriter::Finish() {
   if (broken_) return Internal(Describe(name()) + ": finished after an error");
   broken_ = true;
+  if (HasDeltas(footer_) != ((header_.content & kPackHasDeltas) != 0)) {
+    return Internal(Describe(name()) + ": it was created for delta frames and has none");
+  }
   const Bytes footer = EncodePackFooter(footer_);
   // What readers will make of it, before anybody relies on it.
   const StatusOr<PackFooter> decoded = DecodePackFooter(footer);

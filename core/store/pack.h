@@ -42,13 +42,15 @@ struct PackFooter {
 Bytes EncodePackFooter(const PackFooter& footer);
 // Checks that frames and blobs are contiguous and within bounds.
 StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes);
+bool HasDeltas(const PackFooter& footer);
 
 // Writes one pack. Thread-compatible; sticky: after an error everything fails.
 class PackWriter {
  public:
   static StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store, RepositoryId repository,
                                                       SessionId session, uint8_t content);
-  // Returns the frame's number. The frame must have been sealed (and so verified).
+  // Returns the frame's number. The frame must have been sealed (and so verified); it has bases
+  // only in a pack that was created with kPackHasDeltas, which has one such frame at least.
   // RESOURCE_EXHAUSTED if the pack would be larger than it may be.
   StatusOr<uint32_t> Add(const SealedFrame& frame);
   // About what the file would have if it were finished now; the footer is counted too, which many

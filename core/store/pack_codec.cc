@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/base/coding.h"
+#include "core/store/features.h"
 #include "core/store/pack.h"
 
 namespace cairn {
@@ -20,19 +21,21 @@ bool AllZeros(ByteSpan bytes) {
   return std::ranges::all_of(bytes, [](uint8_t byte) { return byte == 0; });
 }
 
-FrameInfo DecodeFrameInfo(Decoder& decoder, uint64_t offset, bool& has_bases) {
+// `bases` gets their number; the ids come later.
+FrameInfo DecodeFrameInfo(Decoder& decoder, uint64_t offset, uint32_t& bases) {
   FrameInfo frame;
   frame.offset = offset;
   frame.stored_bytes = static_cast<uint32_t>(decoder.VarintUpTo(kMaxFrameBytes));
   frame.raw_bytes = static_cast<uint32_t>(decoder.VarintUpTo(kMaxFrameBytes));
   const uint8_t codec = decoder.Fixed8();
-  if (decoder.Varint() != 0) has_bases = true;
+  bases = static_cast<uint32_t>(decoder.VarintUpTo(kMaxFrameBases));
   std::ranges::copy(decoder.Raw(frame.checksum.size()), frame.checksum.begin());
   if (codec == static_cast<uint8_t>(FrameCodec::kZstd)) {
     frame.codec = FrameCodec::kZstd;
     if (frame.stored_bytes >= frame.raw_bytes) decoder.Fail("a compressed frame did not shrink");
   } else if (codec == static_cast<uint8_t>(FrameCodec::kRaw)) {
     if (frame.stored_bytes != frame.raw_bytes) decoder.Fail("a raw frame's sizes differ");
+    if (bases != 0) decoder.Fail("a raw frame has bases");
   } else {
     decoder.Fail("unknown codec of a frame");
   }
@@ -66,7 +69,7 @@ Bytes EncodePackHeader(const PackHeader& header) {
   Encoder encoder(bytes);
   encoder.Raw(AsBytes(kHeaderMagic));
   encoder.Fixed32(kVersion);
-  encoder.Fixed32(0);  // feature flags
+  encoder.Fixed32(FeaturesOf(header.content));
   encoder.Raw(header.repository.span());
   encoder.Raw(header.name.span());
   encoder.Raw(header.session.span());
@@ -88,9 +91,9 @@ StatusOr<PackHeader> DecodePackHeader(ByteSpan bytes) {
         "version of cairn",
         version, kVersion));
   }
-  if (decoder.ok() && flags != 0) {
+  if (const uint32_t unknown = flags & ~kKnownFeatures; decoder.ok() && unknown != 0) {
     return Unimplemented(absl::StrFormat(
-        "pack header: feature flags 0x%x are unknown: use a newer version of cairn", flags));
+        "pack header: feature flags 0x%x are unknown: use a newer version of cairn", unknown));
   }
   PackHeader header;
   header.repository = decoder.ReadId<RepositoryId>();
@@ -98,9 +101,15 @@ StatusOr<PackHeader> DecodePackHeader(ByteSpan bytes) {
   header.session = decoder.ReadId<SessionId>();
   header.content = decoder.Fixed8();
   if (header.content > kPackContentMask) decoder.Fail("unknown kind of content");
+  if (flags != FeaturesOf(header.content)) decoder.Fail("feature flags contradict the content");
   if (!AllZeros(decoder.Raw(kHeaderRoomBytes))) decoder.Fail("reserved bytes are not zeros");
   RETURN_IF_ERROR(decoder.Finish("pack header"));
   return header;
+}
+
+bool HasDeltas(const PackFooter& footer) {
+  return std::ranges::any_of(footer.frames,
+                             [](const FrameInfo& frame) { return !frame.bases.empty(); });
 }
 
 Bytes EncodePackFooter(const PackFooter& footer) {
@@ -137,20 +146,17 @@ Bytes EncodePackFooter(const PackFooter& footer) {
 StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes) {
   Decoder decoder(bytes);
   PackFooter footer;
-  bool has_bases = false;
+  std::vector<uint32_t> bases;  // by frame
   uint64_t offset = kPackHeaderBytes;
   const size_t frames = decoder.Count(kMinFrameBytes);
   footer.frames.reserve(frames);
   for (size_t i = 0; i < frames && decoder.ok(); ++i) {
-    footer.frames.push_back(DecodeFrameInfo(decoder, offset, has_bases));
+    footer.frames.push_back(DecodeFrameInfo(decoder, offset, bases.emplace_back()));
     offset += footer.frames.back().stored_bytes;
     if (offset > kMaxPackBytes) decoder.Fail("frames are larger than a pack may be");
   }
   const ByteSpan section = decoder.String(decoder.remaining());
   RETURN_IF_ERROR(decoder.status("pack footer"));
-  if (has_bases) {
-    return Unimplemented("pack footer: frames with bases (delta): use a newer version of cairn");
-  }
 
   Decoder places(section);
   footer.blobs.reserve(decoder.remaining() / BlobId::kBytes);
@@ -159,6 +165,14 @@ StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes) {
   }
   RETURN_IF_ERROR(places.Finish("pack footer"));
   for (BlobInfo& blob : footer.blobs) blob.ref.id = decoder.ReadId<BlobId>();
+  for (size_t i = 0; i < bases.size() && decoder.ok(); ++i) {
+    const ByteSpan ids = decoder.Raw(bases[i] * sizeof(BaseId));
+    footer.frames[i].bases.resize(ids.size() / sizeof(BaseId));
+    for (size_t base = 0; base < footer.frames[i].bases.size(); ++base) {
+      std::ranges::copy(ids.subspan(base * sizeof(BaseId), sizeof(BaseId)),
+                        footer.frames[i].bases[base].begin());
+    }
+  }
   RETURN_IF_ERROR(decoder.Finish("pack footer"));
   return footer;
 }

@@ -7,6 +7,7 @@
 #include "core/base/blake3.h"
 #include "core/base/coding.h"
 #include "core/store/entry_codec.h"
+#include "core/store/features.h"
 
 namespace cairn {
 namespace {
@@ -71,6 +72,10 @@ TagsEntry DecodeTagsEntry(Decoder& decoder) {
   entry.snapshot = decoder.ReadId<SnapshotId>();
   entry.tags = DecodeTags(decoder);
   return entry;
+}
+
+uint32_t FeaturesOfEntries(const RecordEntries& entries) {
+  return FeaturesOf(entries.packs, [](const PackInfo& pack) { return pack.content; });
 }
 
 Status DecodeEntry(uint8_t kind, ByteSpan body, RecordEntries& entries) {
@@ -166,6 +171,7 @@ StatusOr<RecordEntries> DecodeEntries(ByteSpan payload) {
 Bytes EncodeRecord(const RepositoryId& repository, Record& record) {
   Twin twin;
   twin.magic = kRecordMagic;
+  twin.features = FeaturesOfEntries(record.entries);
   twin.repository = repository;
   twin.number = record.number;
   twin.predecessor = record.predecessor;
@@ -185,6 +191,9 @@ StatusOr<Record> DecodeRecord(const RepositoryId& repository, ByteSpan file,
   }
   StatusOr<RecordEntries> entries = DecodeEntries(twin.payload);
   if (!entries.ok()) return Annotate(entries.status(), name);
+  if (twin.features != FeaturesOfEntries(*entries)) {
+    return DataLoss(absl::StrFormat("%s: its feature flags contradict its entries", name));
+  }
   return Record{.number = twin.number,
                 .predecessor = twin.predecessor,
                 .hash = twin.hash,

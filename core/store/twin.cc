@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "core/base/blake3.h"
 #include "core/base/coding.h"
+#include "core/store/features.h"
 
 namespace cairn {
 namespace {
@@ -119,6 +120,7 @@ Twin Parse(const TwinMagic& magic, const Copy& copy) {
   decoder.Raw(16);  // magic, version, flags
   Twin twin;
   twin.magic = magic;
+  twin.features = copy.flags;
   twin.repository = decoder.ReadId<RepositoryId>();
   twin.number = decoder.Fixed64();
   twin.predecessor = decoder.ReadId<RecordHash>();
@@ -155,7 +157,7 @@ Bytes EncodeTwin(Twin& twin) {
   Encoder encoder(file);
   encoder.Raw(AsBytes({twin.magic.data(), twin.magic.size()}));
   encoder.Fixed32(kVersion);
-  encoder.Fixed32(0);  // feature flags
+  encoder.Fixed32(twin.features);
   encoder.Raw(twin.repository.span());
   encoder.Fixed64(twin.number);
   encoder.Raw(twin.predecessor.span());
@@ -186,7 +188,9 @@ StatusOr<DecodedTwin> DecodeTwin(const TwinMagic& magic, ByteSpan file, std::str
   const Copy& copy = first.whole() ? first : second;
   if (copy.version == 0) return DataLoss(absl::StrFormat("%s has format version 0", name));
   if (copy.version != kVersion) return UnknownVersion(name, copy.version);
-  if (copy.flags != 0) return UnknownFlags(name, copy.flags);
+  if (const uint32_t unknown = copy.flags & ~kKnownFeatures; unknown != 0) {
+    return UnknownFlags(name, unknown);
+  }
   return DecodedTwin{.twin = Parse(magic, copy), .damage = FindDamage(file, first, second, copy)};
 }
 

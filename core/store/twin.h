@@ -26,6 +26,7 @@ inline constexpr size_t kTwinHashBytes = 32;
 
 struct Twin {
   TwinMagic magic{};
+  uint32_t features = 0;  // core/store/features.h; for the payload's decoder to compare
   RepositoryId repository;
   uint64_t number = 0;     // of the record; of the last record that a fold covers; 0 for others
   RecordHash predecessor;  // hash of record number-1; of record `number` for a fold; else zeros

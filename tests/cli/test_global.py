@@ -17,7 +17,7 @@ CONTRACT = {
     "snapshot": [
         "-e,--exclude", "--exclude-from", "--exclude-caches", "--exclude-if-present",
         "--exclude-larger-than", "-x,--one-file-system", "--files-from", "-T,--tag", "-m,--message",
-        "--host", "--time", "-n,--dry-run", "--rescan", "--skip-if-unchanged", "--stdin",
+        "--host", "--time", "-n,--dry-run", "--rescan", "--no-delta", "--skip-if-unchanged", "--stdin",
         "--stdin-name", "--stdin-from-command",
     ],
     "snapshots": ["-g,--group-by", "--latest", "--host", "--tag", "--path"],

@@ -4,6 +4,7 @@
 
 import json
 import os
+import random
 import unittest
 
 from harness import FAILED, SOURCES_UNREAD, USAGE, CairnTest, main
@@ -253,6 +254,28 @@ class OutcomeTest(CairnTest):
         self.assertEqual(self.summary("snapshot", self.source)["bytes_read"], 0)
         again = self.summary("snapshot", "--rescan", self.source)
         self.assertEqual((again["bytes_read"], again["files_unmodified"]), (5, 1))
+
+    def test_a_changed_file_takes_what_changed(self):
+        first = random.Random(1).randbytes(100_000)
+        second = first[:50_000] + b"x" + first[50_001:]
+        third = second[:70_000] + b"x" + second[70_001:]
+        self.write("a", first)
+        self.snapshot()
+        self.assertEqual(self.json("stats")["delta_frames"], 0)
+        self.write("a", second)
+        self.assertLess(self.summary("snapshot", self.source)["data_added_packed"], 2000)
+        stats = self.json("stats")
+        self.assertGreater(stats["delta_frames"], 0)
+        self.assertLess(stats["delta_bytes"], 2000)
+        self.assertIn("Deltas:", self.cairn("stats"))
+        self.write("a", third)
+        plain = self.summary("snapshot", "--no-delta", self.source)
+        self.assertGreater(plain["data_added_packed"], 4000)
+        self.assertEqual(self.json("stats")["delta_frames"], stats["delta_frames"])
+        for snapshot, content in zip(self.ids(), (first, second, third)):
+            done = self.run_raw("cat", f"{snapshot}:{self.source}/a")
+            self.assertEqual(done.stdout, content)
+        self.cairn("check", "--read-data")
 
     def test_skip_if_unchanged(self):
         self.write("a")

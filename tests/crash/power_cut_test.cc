@@ -22,6 +22,7 @@
 #include "core/repo/prune.h"
 #include "core/repo/repository.h"
 #include "core/repo/snapshot.h"
+#include "core/repo/stats.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -57,6 +58,12 @@ class Source {
       state = state * 6364136223846793005u + 1442695040888963407u;
       c = static_cast<char>(state >> 56);
     }
+    Write(name, content);
+  }
+  // One byte in the middle.
+  void Change(const std::string& name) {
+    std::string content = files_[path_ + "/" + name];
+    ++content[content.size() / 2];
     Write(name, content);
   }
   void Remove(const std::string& name) {
@@ -157,6 +164,11 @@ class History {
     VerifyNextSnapshot(repository);
   }
 
+  uint64_t DeltaFrames() {
+    const StatusOr<RepositoryStats> stats = StatsOfRepository(*repository_);
+    EXPECT_OK(stats.status());
+    return stats->delta_frames;
+  }
   size_t operations() const { return disk_.operation_count(); }
   Source& source() { return source_; }
 
@@ -188,6 +200,7 @@ class History {
 void MakeHistory(History& history) {
   Source& source = history.source();
   source.WriteNoise("shared/one", 90'000, 1);
+  source.WriteNoise("changing", 50'000, 4);
   source.WriteNoise("shared/two", 40'000, 2);
   source.Write("text", "first");
   history.Snapshot();
@@ -195,14 +208,21 @@ void MakeHistory(History& history) {
   source.Write("text", "second");
   source.Remove("shared/two");
   history.Snapshot();
+  source.Change("changing");
+  history.Snapshot();
+  EXPECT_GT(history.DeltaFrames(), 0U);
   history.Reopen();
   history.Forget(0);
   history.PruneAll();
   source.WriteNoise("shared/two", 40'000, 2);  // its chunks were pruned
   source.Write("text", "third");
+  source.Change("changing");
   history.Snapshot();
   history.Forget(1);
+  history.Forget(2);
   history.PruneAll();
+  // What is left is a delta of a file that no snapshot has any more.
+  EXPECT_GT(history.DeltaFrames(), 0U);
 }
 
 class PowerCutTest : public ::testing::TestWithParam<CrashPolicy> {};

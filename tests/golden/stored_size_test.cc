@@ -117,7 +117,8 @@ TEST_F(StoredSizeTest, OfSourceCodeAndOfItsNextRelease) {
     Write(paths[i], content);
   }
   const double second = StoredBySnapshot();
-  EXPECT_NEAR(second, 275017, 275017 * kTolerance);
+  // As deltas; a part of it are times, which differ from run to run.
+  EXPECT_NEAR(second, 5100, 300);
 }
 
 TEST_F(StoredSizeTest, OfALargeFileThatGrowsAndIsChangedWithin) {

@@ -9,6 +9,7 @@
 #include "core/repo/blob_writer.h"
 #include "core/repo/forget.h"
 #include "core/repo/prune.h"
+#include "core/repo/stats.h"
 #include "core/store/sessions.h"
 #include "tests/repo/test_repository.h"
 #include "tests/support/status_matchers.h"
@@ -411,12 +412,14 @@ class History {
     for (int i = 0; i < steps; ++i) {
       Step();
       test_.ExpectWhole();
+      deltas_ += Must(StatsOfRepository(test_.repository())).delta_frames;
       if (::testing::Test::HasFatalFailure()) return;
     }
   }
   int commits() const { return commits_; }
   int conflicts() const { return conflicts_; }
   uint64_t purged() const { return purged_; }
+  uint64_t deltas() const { return deltas_; }  // that there were, summed over all steps
 
  private:
   struct Writer {
@@ -472,12 +475,22 @@ class History {
   }
 
   void Store(Writer& writer) {
+    BlobWriter::Lane lane(*writer.writer);
     for (int i = 0; i < 3; ++i) {
-      // Few different ones, so that they are often found, and often die.
-      const TestBlob chunk = test_.Chunk(Pick(30), 3000);
-      Must(writer.writer->WriteBlob(BlobKind::kChunk, chunk.bytes));
+      // Few different ones, so that they are often found, and often die; and each much like others,
+      // of which it is a delta where they are there.
+      const TestBlob first = test_.Chunk(Pick(6), 3000);
+      const TestBlob chunk = test_.Variant(first, static_cast<uint8_t>(Pick(5)));
+      const TestBlob former = test_.Variant(first, static_cast<uint8_t>(Pick(5)));
+      Content content;
+      content.items = {{former.bytes.size(), false, former.ref.id}};
+      MustBeOk(lane.BeginFile(chunk.bytes.size(), /*whole=*/true, &content));
+      Must(lane.AddChunk(chunk.bytes));
+      MustBeOk(lane.EndFile());
       writer.chunks.push_back(chunk);
+      if (Pick(2) == 0) MustBeOk(lane.Flush());
     }
+    MustBeOk(lane.Flush());
     if (Pick(3) != 0) return;
     // As every GiB: what is finished is named.
     if (!writer.writer->Flush().ok()) return;
@@ -526,12 +539,14 @@ class History {
   int commits_ = 0;
   int conflicts_ = 0;
   uint64_t purged_ = 0;
+  uint64_t deltas_ = 0;
 };
 
 TEST(PruneHistoryTest, NoHistoryLosesAnything) {
   int commits = 0;
   int conflicts = 0;
   uint64_t purged = 0;
+  uint64_t deltas = 0;
   for (uint32_t seed = 0; seed < 20; ++seed) {
     SCOPED_TRACE(seed);
     History history(seed);
@@ -540,11 +555,13 @@ TEST(PruneHistoryTest, NoHistoryLosesAnything) {
     commits += history.commits();
     conflicts += history.conflicts();
     purged += history.purged();
+    deltas += history.deltas();
   }
   // The histories have what they are made for.
   EXPECT_GT(commits, 50);
   EXPECT_GT(conflicts, 5);
   EXPECT_GT(purged, 50U);
+  EXPECT_GT(deltas, 1000U);
 }
 
 }  // namespace

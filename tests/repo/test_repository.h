@@ -89,6 +89,12 @@ class TestRepository {
     }
     return Blob(BlobKind::kChunk, std::move(bytes));
   }
+  // Little of it is other than in `of`.
+  TestBlob Variant(const TestBlob& of, uint8_t number) const {
+    Bytes bytes = of.bytes;
+    bytes[bytes.size() / 2] = static_cast<uint8_t>(bytes[bytes.size() / 2] + number);
+    return Blob(of.ref.kind, std::move(bytes));
+  }
   // A directory of files of one chunk each, and of subdirectories.
   TestBlob Tree(const std::vector<TestBlob>& chunks,
                 const std::vector<TestBlob>& directories = {}) const {
@@ -146,6 +152,38 @@ class TestRepository {
     const PackInfo info = Must(writer->Finish());
     MustBeOk(store.SyncNames());
     return info;
+  }
+  // A pack of plain frames, and behind them one delta frame.
+  PackInfo WriteDeltaPack(const SessionId& session, const std::vector<TestBlob>& blobs,
+                          const std::vector<TestBlob>& bases,
+                          const std::vector<std::vector<TestBlob>>& plain = {}) {
+    const auto writer = Must(PackWriter::Create(repository_->store(), repository_->config().id,
+                                                session, kPackHasChunks | kPackHasDeltas));
+    FrameCodecContext codec(3);
+    const auto frame_of = [](const std::vector<TestBlob>& of) {
+      RawFrame frame;
+      for (const TestBlob& blob : of) frame.Add(blob.ref, blob.bytes);
+      return frame;
+    };
+    for (const auto& each : plain) {
+      Must(writer->Add(Must(codec.Seal(frame_of(each), repository_->hasher()))));
+    }
+    FramePrefix prefix;
+    for (const TestBlob& base : bases) {
+      prefix.bases.push_back(BaseIdOf(base.ref.id));
+      cairn::Append(prefix.bytes, base.bytes);
+    }
+    Must(writer->Add(Must(codec.SealDelta(frame_of(blobs), prefix, 1, repository_->hasher()))));
+    const PackInfo info = Must(writer->Finish());
+    MustBeOk(repository_->store().SyncNames());
+    return info;
+  }
+  PackName AddDeltaPack(const std::vector<TestBlob>& blobs, const std::vector<TestBlob>& bases,
+                        const std::vector<std::vector<TestBlob>>& plain = {}) {
+    RecordEntries entries;
+    entries.packs = {WriteDeltaPack(RandomId<SessionId>(), blobs, bases, plain)};
+    Append(entries);
+    return entries.packs.front().name;
   }
   // Named by a record, of a session that is gone.
   PackName AddPack(const std::vector<std::vector<TestBlob>>& frames) {

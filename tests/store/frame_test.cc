@@ -19,6 +19,7 @@ using ::cairn::testing::StatusIs;
 using ::cairn::testing::TestNoise;
 using ::cairn::testing::TestText;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // A frame as a writer of another kind might make it: zstd's own bytes, with the right checksum.
 FrameInfo InfoOf(const Bytes& stored, size_t raw_bytes) {
@@ -211,12 +212,100 @@ TEST(FrameTest, RefusesADictionary) {
               StatusIs(StatusCode::kDataLoss, HasSubstr("dictionary")));
 }
 
-TEST(FrameTest, RefusesBasesAsUnknown) {
-  SealedFrame sealed = SealOf({TestText(3000, 3)});
-  sealed.info.bases.push_back({});
+// Bytes that do not compress, so that only the prefix can help, with a few of them changed.
+struct TwoVersions {
+  explicit TwoVersions(size_t size, uint64_t seed = 1) : before(TestNoise(size, seed)) {
+    after = before;
+    for (size_t i = 1000; i < size; i += 10'000) after[i] ^= 1;
+  }
+  FramePrefix Prefix() const { return {{BaseId{1}}, before}; }
+  RawFrame Frame() const {
+    RawFrame frame;
+    AddBlob(frame, BlobKind::kChunk, after);
+    return frame;
+  }
+  Bytes before;
+  Bytes after;
+};
+
+TEST(FrameTest, ADeltaTakesWhatHasChanged) {
+  for (const int level : {-7, 1, 3, 19}) {
+    const TwoVersions versions(200'000);
+    FrameCodecContext codec(level);
+    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed,
+                         codec.SealDelta(versions.Frame(), versions.Prefix(), 1, BlobHasher()));
+    EXPECT_EQ(sealed.info.bases, versions.Prefix().bases);
+    EXPECT_LT(sealed.stored.size(), 4000U) << level;
+    Bytes raw;
+    ASSERT_OK(FrameCodecContext(3).Decode(sealed.info, sealed.stored, versions.before, raw));
+    EXPECT_EQ(raw, versions.after);
+    // The context is as good as before for plain frames.
+    ASSERT_OK_AND_ASSIGN(const SealedFrame plain, codec.Seal(versions.Frame(), BlobHasher()));
+    EXPECT_THAT(plain.info.bases, IsEmpty());
+    EXPECT_OK(codec.Decode(plain.info, plain.stored, raw));
+  }
+}
+
+TEST(FrameTest, ALongPrefixIsWithinReachOfTheLastByte) {
+  const TwoVersions versions(kMaxFrameBytes);
+  FrameCodecContext codec(3);
+  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed,
+                       codec.SealDelta(versions.Frame(), versions.Prefix(), 1, BlobHasher()));
+  // Every byte lies 4 MiB behind the one that it repeats.
+  EXPECT_LT(sealed.stored.size(), kMaxFrameBytes / 20);
   Bytes raw;
-  EXPECT_THAT(FrameCodecContext(3).Decode(sealed.info, sealed.stored, raw),
-              StatusIs(StatusCode::kUnimplemented, HasSubstr("newer")));
+  ASSERT_OK(codec.Decode(sealed.info, sealed.stored, versions.before, raw));
+  EXPECT_EQ(raw, versions.after);
+}
+
+TEST(FrameTest, ADeltaThatDoesNotPayIsPlain) {
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, TestNoise(100'000, 7));
+  FrameCodecContext codec(3);
+  const FramePrefix other = {{BaseId{1}}, TestNoise(100'000, 8)};
+  for (const double plain_share : {0.0, 0.2, 1.0, 5.0}) {
+    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed,
+                         codec.SealDelta(frame, other, plain_share, BlobHasher()));
+    EXPECT_THAT(sealed.info.bases, IsEmpty());
+    EXPECT_EQ(sealed.info.codec, FrameCodec::kRaw);
+  }
+  ASSERT_OK_AND_ASSIGN(const SealedFrame without, codec.SealDelta(frame, {}, 1, BlobHasher()));
+  EXPECT_THAT(without.info.bases, IsEmpty());
+}
+
+// What compresses well by itself gains little from a prefix, however small the delta looks.
+TEST(FrameTest, ADeltaIsComparedWithThePlainFrameAndNotWithTheRawOne) {
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, Bytes(200'000, 'x'));
+  ASSERT_OK_AND_ASSIGN(
+      const SealedFrame sealed,
+      FrameCodecContext(3).SealDelta(frame, {{BaseId{1}}, Bytes(100, 'x')}, 0.0001, BlobHasher()));
+  EXPECT_THAT(sealed.info.bases, IsEmpty());
+}
+
+TEST(FrameTest, APrefixThatIsNoneIsRefused) {
+  const TwoVersions versions(10'000);
+  FrameCodecContext codec(3);
+  ASSERT_OK_AND_ASSIGN(SealedFrame sealed,
+                       codec.SealDelta(versions.Frame(), versions.Prefix(), 1, BlobHasher()));
+  Bytes raw;
+  EXPECT_THAT(codec.Decode(sealed.info, sealed.stored, raw), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(codec.Decode(sealed.info, sealed.stored, Bytes(kMaxPrefixBytes + 1), raw),
+              StatusIs(StatusCode::kDataLoss));
+  // Of another content: an error, or bytes whose hashes differ.
+  if (codec.Decode(sealed.info, sealed.stored, TestNoise(10'000, 2), raw).ok()) {
+    EXPECT_NE(raw, versions.after);
+  }
+  sealed.info.bases.clear();
+  EXPECT_THAT(codec.Decode(sealed.info, sealed.stored, versions.before, raw),
+              StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(
+      codec.SealDelta(versions.Frame(), {{BaseId{1}}, Bytes(kMaxPrefixBytes + 1)}, 1, BlobHasher()),
+      StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(
+      codec.SealDelta(versions.Frame(), {std::vector<BaseId>(kMaxFrameBases + 1), versions.before},
+                      1, BlobHasher()),
+      StatusIs(StatusCode::kInternal));
 }
 
 TEST(FrameTest, RefusesAnUnknownCodec) {

@@ -12,6 +12,7 @@
 namespace cairn {
 namespace {
 
+using ::cairn::testing::AddBlob;
 using ::cairn::testing::Filled;
 using ::cairn::testing::MemoryObjectStore;
 using ::cairn::testing::SealOf;
@@ -262,7 +263,12 @@ TEST(PackHeaderTest, RefusesWhatItDoesNotKnow) {
   };
   EXPECT_THAT(with(0, 'X'), StatusIs(StatusCode::kDataLoss));
   EXPECT_THAT(with(8, 2), StatusIs(StatusCode::kUnimplemented, HasSubstr("version 2")));
-  EXPECT_THAT(with(12, 2), StatusIs(StatusCode::kUnimplemented, HasSubstr("0x2")));
+  EXPECT_THAT(with(12, 4), StatusIs(StatusCode::kUnimplemented, HasSubstr("0x4")));
+  EXPECT_THAT(with(12, 6), StatusIs(StatusCode::kUnimplemented, HasSubstr("0x4")));
+  // Flag and content say the same of deltas.
+  EXPECT_THAT(with(12, 2), StatusIs(StatusCode::kDataLoss, HasSubstr("contradict")));
+  EXPECT_THAT(with(64, kPackHasChunks | kPackHasDeltas),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("contradict")));
   EXPECT_THAT(with(64, 16), StatusIs(StatusCode::kDataLoss));
   EXPECT_THAT(with(127, 1), StatusIs(StatusCode::kDataLoss));
   EXPECT_THAT(DecodePackHeader(ByteSpan(good).first(127)), StatusIs(StatusCode::kDataLoss));
@@ -276,6 +282,7 @@ struct HandMade {
   uint64_t bases = 0;
   std::vector<std::pair<uint8_t, uint64_t>> blobs = {{1, 4}, {1, 6}};
   size_t ids = 2;
+  size_t base_ids = 0;
 
   StatusOr<PackFooter> Decode() const {
     Bytes bytes;
@@ -295,6 +302,7 @@ struct HandMade {
     }
     encoder.String(section);
     encoder.Raw(Bytes(32 * ids));
+    encoder.Raw(Bytes(16 * base_ids));
     return DecodePackFooter(bytes);
   }
 };
@@ -322,9 +330,65 @@ TEST(PackFooterTest, RefusesContradictions) {
   }
 }
 
-TEST(PackFooterTest, RefusesBasesAsUnknown) {
-  EXPECT_THAT(HandMade{.bases = 1}.Decode(),
-              StatusIs(StatusCode::kUnimplemented, HasSubstr("newer")));
+TEST(PackFooterTest, HasTheBasesOfItsDeltas) {
+  const HandMade sound{.stored = 9, .codec = 1, .bases = 3, .base_ids = 3};
+  ASSERT_OK_AND_ASSIGN(const PackFooter footer, sound.Decode());
+  EXPECT_THAT(footer.frames[0].bases, SizeIs(3));
+  EXPECT_TRUE(HasDeltas(footer));
+  EXPECT_OK((HandMade{.stored = 9, .codec = 1, .bases = kMaxFrameBases, .base_ids = kMaxFrameBases}
+                 .Decode()
+                 .status()));
+  const std::vector<HandMade> bad = {
+      {.bases = 1, .base_ids = 1},                           // stored raw
+      {.stored = 9, .codec = 1, .bases = 3, .base_ids = 2},  // missing
+      {.stored = 9, .codec = 1, .bases = 3, .base_ids = 4},  // left over
+      {.stored = 9, .codec = 1, .bases = 0, .base_ids = 1},  //
+      {.stored = 9, .codec = 1, .bases = kMaxFrameBases + 1, .base_ids = kMaxFrameBases + 1},
+      {.stored = 9, .codec = 1, .bases = UINT64_MAX},
+  };
+  for (size_t i = 0; i < bad.size(); ++i) {
+    EXPECT_THAT(bad[i].Decode(), StatusIs(StatusCode::kDataLoss)) << i;
+  }
+}
+
+SealedFrame DeltaOf(const Bytes& before, const Bytes& after) {
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, after);
+  const BaseId base = BaseIdOf(BlobHasher().Hash(BlobKind::kChunk, before));
+  auto sealed = FrameCodecContext(3).SealDelta(frame, {{base}, before}, 1, BlobHasher());
+  EXPECT_OK(sealed.status());
+  EXPECT_THAT(sealed->info.bases, SizeIs(1));
+  return *std::move(sealed);
+}
+
+TEST_F(PackTest, DeltasStandInAPackThatSaysSo) {
+  const Bytes before = TestNoise(3000, 1);
+  Bytes after = before;
+  after[700] ^= 1;
+  const SealedFrame delta = DeltaOf(before, after);
+  const auto create = [&](uint8_t content) {
+    auto writer = PackWriter::Create(store_, kRepository, kSession, content);
+    EXPECT_OK(writer.status());
+    return *std::move(writer);
+  };
+  const auto writer = create(kPackHasChunks | kPackHasDeltas);
+  ASSERT_OK(writer->Add(SealOf({before})).status());
+  ASSERT_OK(writer->Add(delta).status());
+  ASSERT_OK_AND_ASSIGN(PackInfo info, writer->Finish());
+  ASSERT_OK_AND_ASSIGN(const PackFooter footer, Read(info));
+  EXPECT_THAT(footer.frames[0].bases, IsEmpty());
+  EXPECT_EQ(footer.frames[1].bases, delta.info.bases);
+  ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, info.name, footer.frames[1]));
+  Bytes raw;
+  ASSERT_OK(FrameCodecContext(3).Decode(footer.frames[1], stored, before, raw));
+  EXPECT_EQ(raw, after);
+  info.content = kPackHasChunks;
+  EXPECT_THAT(Read(info), StatusIs(StatusCode::kDataLoss));
+
+  EXPECT_THAT(create(kPackHasChunks)->Add(delta), StatusIs(StatusCode::kInternal));
+  const auto without = create(kPackHasChunks | kPackHasDeltas);
+  ASSERT_OK(without->Add(SealOf({before})).status());
+  EXPECT_THAT(without->Finish(), StatusIs(StatusCode::kInternal));
 }
 
 TEST(PackFooterTest, RefusesCountsBeyondItsBytesWithoutAllocating) {
@@ -339,6 +403,7 @@ TEST(PackFooterTest, EveryFlippedByteIsAnErrorOrAnotherValue) {
   const SealedFrame sealed = SealOf({TestText(500, 3), TestText(300, 5)});
   footer.frames.push_back(sealed.info);
   footer.frames[0].offset = kPackHeaderBytes;
+  footer.frames[0].bases = {BaseId{1}, BaseId{2}};
   footer.blobs = sealed.blobs;
   const Bytes good = EncodePackFooter(footer);
   for (size_t i = 0; i < good.size(); ++i) {

@@ -177,5 +177,31 @@ TEST(RecordTest, AFileHoldsTheWholeRecord) {
               StatusIs(StatusCode::kDataLoss, HasSubstr("another repository")));
 }
 
+// A program that knows no deltas stops here, and not in the middle of a pack.
+TEST(RecordTest, SaysByAFlagThatAPackHasDeltas) {
+  const RepositoryId repository = Filled<RepositoryId>(1);
+  Record record;
+  record.number = 5;
+  record.entries = AllKinds();
+  const Bytes plain = EncodeRecord(repository, record);
+  EXPECT_EQ(plain[12], 0);
+  record.entries.packs.back().content |= kPackHasDeltas;
+  Bytes file = EncodeRecord(repository, record);
+  EXPECT_EQ(file[12], 2);
+  ASSERT_OK_AND_ASSIGN(const Record decoded, DecodeRecord(repository, file, "record"));
+  EXPECT_EQ(decoded.entries, record.entries);
+}
+
+TEST(RecordTest, RefusesAFlagThatContradictsItsEntries) {
+  Twin twin;
+  twin.magic = kRecordMagic;
+  twin.features = 2;
+  twin.repository = Filled<RepositoryId>(1);
+  twin.number = 5;
+  twin.payload = EncodeEntries(AllKinds());
+  EXPECT_THAT(DecodeRecord(twin.repository, EncodeTwin(twin), "record"),
+              StatusIs(StatusCode::kDataLoss));
+}
+
 }  // namespace
 }  // namespace cairn

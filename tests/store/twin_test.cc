@@ -9,6 +9,7 @@
 
 #include "core/base/blake3.h"
 #include "core/base/coding.h"
+#include "core/store/features.h"
 #include "tests/store/store_data.h"
 
 namespace cairn {
@@ -168,6 +169,15 @@ TEST(TwinTest, RefusesUnknownFlagsByName) {
   EXPECT_THAT(Decode(sealed), StatusIs(StatusCode::kUnimplemented, HasSubstr("encryption")));
   const Bytes unknown = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[15] = 0x80; });
   EXPECT_THAT(Decode(unknown), StatusIs(StatusCode::kUnimplemented, HasSubstr("0x80000000")));
+}
+
+TEST(TwinTest, KnownFlagsAreForTheReaderOfThePayload) {
+  const Bytes delta = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[12] = 2; });
+  ASSERT_OK_AND_ASSIGN(DecodedTwin decoded, Decode(delta));
+  EXPECT_EQ(decoded.twin.features, kFeatureDelta);
+  EXPECT_EQ(EncodeTwin(decoded.twin), delta);
+  const Bytes both = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[12] = 3; });
+  EXPECT_THAT(Decode(both), StatusIs(StatusCode::kUnimplemented, HasSubstr("encryption")));
 }
 
 TEST(TwinTest, RefusesAnotherKindOfObject) {

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/delta_bases.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "core/base/coding.h"
+
+namespace cairn {
+namespace {
+
+// A file of the new frame is read by decoding these, at half a millisecond each.
+constexpr size_t kMaxBaseFrames = 16;
+// From here on the next file may find no room.
+constexpr size_t kManyBaseFrames = 12;
+constexpr size_t kManyBases = kMaxFrameBases * 7 / 8;
+constexpr uint64_t kManyBaseBytes = kMaxPrefixBytes / 4 * 3;
+
+constexpr std::string_view kNotePrefix = "dependents";
+
+Bytes PackNoteKey(const PackName& pack) {
+  Bytes key;
+  Encoder encoder(key);
+  encoder.Raw(AsBytes(kNotePrefix));
+  encoder.Raw(pack.span());
+  return key;
+}
+
+Bytes NoteKey(const FrameAddress& frame) {
+  Bytes key = PackNoteKey(frame.first);
+  Encoder(key).Fixed32(frame.second);
+  return key;
+}
+
+uint32_t DecodeCount(const std::optional<Bytes>& note) {
+  if (!note) return 0;
+  Decoder decoder(*note);
+  const uint32_t count = decoder.Fixed32();
+  return decoder.Finish("count of dependents").ok() ? count : 0;
+}
+
+}  // namespace
+
+StatusOr<uint32_t> DependentCounts::Remembered(IndexReader& reader, const FrameAddress& frame) {
+  ASSIGN_OR_RETURN(const std::optional<Bytes> note, reader.FindNote(NoteKey(frame)));
+  return DecodeCount(note);
+}
+
+bool DependentCounts::HasRoom(const FrameAddress& frame, uint32_t remembered) const {
+  MutexLock lock(mutex_);
+  const auto added = added_.find(frame);
+  return remembered + (added == added_.end() ? 0 : added->second) < kMax;
+}
+
+void DependentCounts::Add(const std::set<FrameAddress>& frames) {
+  MutexLock lock(mutex_);
+  for (const FrameAddress& frame : frames) ++added_[frame];
+}
+
+Status DependentCounts::Remember(Index& index) {
+  absl::flat_hash_map<FrameAddress, uint32_t> added;
+  {
+    MutexLock lock(mutex_);
+    added = std::exchange(added_, {});
+  }
+  if (added.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(const auto writer, index.Write());
+  for (const auto& [frame, count] : added) {
+    const Bytes key = NoteKey(frame);
+    ASSIGN_OR_RETURN(const std::optional<Bytes> note, writer->FindNote(key));
+    Bytes value;
+    Encoder(value).Fixed32(DecodeCount(note) + count);
+    RETURN_IF_ERROR(writer->PutNote(key, value));
+  }
+  return writer->Commit();
+}
+
+Status DependentCounts::Forget(IndexWriter& writer, const PackName& pack) {
+  return writer.RemoveNotes(PackNoteKey(pack));
+}
+
+Status BaseChooser::Add(std::span<const BlobRef> replaced) {
+  if (replaced.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
+  for (const BlobRef& ref : replaced) RETURN_IF_ERROR(AddReplaced(*reader, ref));
+  return OkStatus();
+}
+
+Status BaseChooser::AddReplaced(IndexReader& reader, const BlobRef& ref) {
+  if (known_.contains(BaseIdOf(ref.id))) return OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindFramedPlaces(reader, ref));
+  const FramedPlace* delta = nullptr;
+  for (const FramedPlace& place : places) {
+    if (place.pack.state != PackState::kLive) break;
+    if (place.is_plain()) return AddBase(reader, place);
+    if (delta == nullptr) delta = &place;
+  }
+  known_.insert(BaseIdOf(ref.id));
+  return delta == nullptr ? OkStatus() : AddBasesOf(reader, *delta);
+}
+
+// Bases stand in the order of what is based on them, and are of about the same length together: so
+// those of one blob are found where it stands among its neighbours.
+Status BaseChooser::AddBasesOf(IndexReader& reader, const FramedPlace& place) {
+  const std::vector<BaseId>& bases = place.frame.bases;
+  const size_t slack = 2 + bases.size() / 8;
+  const uint64_t raw = std::max<uint64_t>(place.frame.raw_bytes, 1);
+  const size_t first = place.place.offset * bases.size() / raw;
+  const size_t last = (uint64_t{place.place.offset} + place.place.bytes) * bases.size() / raw;
+  for (size_t i = first - std::min(first, slack); i < std::min(bases.size(), last + slack); ++i) {
+    if (known_.contains(bases[i])) continue;
+    ASSIGN_OR_RETURN(const std::vector<FramedPlace> found, FindBasePlaces(reader, bases[i]));
+    if (found.empty() || found.front().pack.state != PackState::kLive) continue;
+    RETURN_IF_ERROR(AddBase(reader, found.front()));
+  }
+  return OkStatus();
+}
+
+Status BaseChooser::AddBase(IndexReader& reader, const FramedPlace& place) {
+  const BaseId base = BaseIdOf(place.ref.id);
+  if (place.place.bytes == 0 || !known_.insert(base).second) return OkStatus();
+  if (chosen_.bases.size() == kMaxFrameBases || place.place.bytes > kMaxPrefixBytes - bytes_) {
+    return OkStatus();
+  }
+  const FrameAddress frame(place.pack.info.name, place.place.frame);
+  if (!chosen_.frames.contains(frame)) {
+    if (chosen_.frames.size() == kMaxBaseFrames) return OkStatus();
+    ASSIGN_OR_RETURN(const uint32_t remembered, DependentCounts::Remembered(reader, frame));
+    if (!counts_.HasRoom(frame, remembered)) return OkStatus();
+    chosen_.frames.insert(frame);
+    chosen_.stored_bytes += place.frame.stored_bytes;
+    chosen_.raw_bytes += place.frame.raw_bytes;
+  }
+  chosen_.bases.push_back(base);
+  chosen_.packs.insert(place.pack.info.name);
+  bytes_ += place.place.bytes;
+  return OkStatus();
+}
+
+bool BaseChooser::IsNearlyFull() const {
+  return chosen_.frames.size() >= kManyBaseFrames || chosen_.bases.size() >= kManyBases ||
+         bytes_ >= kManyBaseBytes;
+}
+
+ChosenBases BaseChooser::Take() {
+  bytes_ = 0;
+  known_.clear();
+  return std::exchange(chosen_, {});
+}
+
+}  // namespace cairn

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deltas, from the snapshot that makes them to the prune that keeps their bases.
+#include <random>
+#include <set>
+
+#include "core/repo/blob_writer.h"
+#include "core/repo/browse.h"
+#include "core/repo/check.h"
+#include "core/repo/delta_bases.h"
+#include "core/repo/forget.h"
+#include "core/repo/prune.h"
+#include "core/repo/stats.h"
+#include "core/store/sessions.h"
+#include "tests/repo/restore_fixture.h"
+#include "tests/repo/test_repository.h"
+
+namespace cairn::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+PruneOptions Everything() {
+  PruneOptions options;
+  options.max_unused_share = 0;
+  options.threads = 1;
+  return options;
+}
+
+class DeltaTest : public RestoreTest {
+ protected:
+  RepositoryStats Stats() {
+    StatusOr<RepositoryStats> stats = StatsOfRepository(*repository_);
+    EXPECT_OK(stats.status());
+    return *stats;
+  }
+  // Bytes that one more snapshot took.
+  uint64_t BytesOf(const std::function<void()>& step) {
+    const uint64_t before = Stats().stored_bytes;
+    step();
+    return Stats().stored_bytes - before;
+  }
+  // The source's files as the snapshot has them.
+  std::map<std::string, std::string> ReadAll(const SnapshotId& id) {
+    const SnapshotView view = Must(repository_->FindSnapshot(id));
+    std::map<std::string, std::string> files;
+    MustBeOk(ListPath(*repository_, view, "/", /*recursive=*/true, nullptr,
+                      [&](const LocatedEntry& located) -> StatusOr<bool> {
+                        if (located.entry.type != EntryType::kFile) return true;
+                        std::string& content = files[located.path];
+                        RETURN_IF_ERROR(ReadFileContent(*repository_, located.entry, nullptr,
+                                                        [&](ByteSpan bytes) {
+                                                          content += AsText(bytes);
+                                                          return OkStatus();
+                                                        }));
+                        return true;
+                      }));
+    return files;
+  }
+  void ExpectClean() {
+    CheckOptions options;
+    options.read_data.kind = ReadSubset::Kind::kAll;
+    ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, options));
+    for (const Damage& damage : result.damages) ADD_FAILURE() << damage.object << damage.what;
+  }
+  // What another process would have: nothing is cached.
+  void Reopen() {
+    repository_.reset();
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, {}));
+  }
+  static std::string Edited(std::string text, size_t at) {
+    ++text[at];
+    return text;
+  }
+};
+
+TEST_F(DeltaTest, AChangedFileTakesWhatHasChangedInIt) {
+  const std::string first = Noise(300'000, 1);
+  Write(Source("file"), first);
+  Take();
+  EXPECT_EQ(Stats().delta_frames, 0U);
+  Write(Source("file"), Edited(first, 150'000));
+  SnapshotId second;
+  EXPECT_LT(BytesOf([&] { second = Take(); }), 3000U);
+  EXPECT_GT(Stats().delta_frames, 0U);
+  Reopen();
+  EXPECT_EQ(ReadAll(second)[Source("file")], Edited(first, 150'000));
+  RestoreAll(Place(second));
+  EXPECT_EQ(Read(Target("file")), Edited(first, 150'000));
+  ExpectClean();
+}
+
+TEST_F(DeltaTest, CanBeSwitchedOff) {
+  Write(Source("file"), Noise(300'000, 1));
+  Take();
+  Write(Source("file"), Edited(Noise(300'000, 1), 150'000));
+  SnapshotOptions options;
+  options.deltas = false;
+  EXPECT_GT(BytesOf([&] { Take(options); }), 4000U);
+  EXPECT_EQ(Stats().delta_frames, 0U);
+}
+
+TEST_F(DeltaTest, ADryRunComesToTheSameRoot) {
+  Write(Source("file"), Noise(300'000, 1));
+  Take();
+  Write(Source("file"), Edited(Noise(300'000, 1), 150'000));
+  SnapshotOptions options;
+  options.labels.host = "host";
+  options.dry_run = true;
+  ASSERT_OK_AND_ASSIGN(const SnapshotResult dry, TakeSnapshot(*repository_, {Source()}, options));
+  options.dry_run = false;
+  ASSERT_OK_AND_ASSIGN(const SnapshotResult wet, TakeSnapshot(*repository_, {Source()}, options));
+  EXPECT_EQ(dry.root, wet.root);
+  EXPECT_EQ(dry.statistics.blobs_added, wet.statistics.blobs_added);
+  EXPECT_EQ(dry.statistics.raw_bytes_added, wet.statistics.raw_bytes_added);
+}
+
+TEST_F(DeltaTest, ChangesAllOverALargeFileAreFound) {
+  std::string content = Noise(12 << 20, 1);
+  Write(Source("image"), content);
+  Take();
+  for (size_t at = 100'000; at < content.size(); at += 300'000) ++content[at];
+  content.insert(5'000'000, Noise(40'000, 2));
+  Write(Source("image"), content);
+  SnapshotId second;
+  // 40 chunks changed, of some 20 KB.
+  EXPECT_LT(BytesOf([&] { second = Take(); }), 40'000 + 60'000U);
+  Reopen();
+  EXPECT_EQ(ReadAll(second)[Source("image")], content);
+}
+
+TEST_F(DeltaTest, AStreamIsComparedWithTheLastOneOfItsName) {
+  std::string content = Noise(2 << 20, 1);
+  const auto take = [&] {
+    Write(Path("stream"), content);
+    const int file = ::open(Path("stream").c_str(), O_RDONLY | O_CLOEXEC);
+    SnapshotOptions options;
+    options.labels.host = "host";
+    const auto taken =
+        SnapshotStream(*repository_, file, "dump", options, [] { return OkStatus(); });
+    ::close(file);
+    EXPECT_OK(taken.status());
+  };
+  take();
+  for (size_t at = 100'000; at < content.size(); at += 300'000) ++content[at];
+  EXPECT_LT(BytesOf(take), 15'000U);
+}
+
+// The former version is itself a delta from the second change on.
+TEST_F(DeltaTest, AFileThatChangesInEverySnapshotStaysCheap) {
+  std::string content = Noise(200'000, 1);
+  Write(Source("log"), content);
+  Take();
+  std::map<SnapshotId, std::string> snapshots;
+  uint64_t bytes = 0;
+  constexpr int kGenerations = 120;
+  for (int i = 0; i < kGenerations; ++i) {
+    content[static_cast<size_t>(i) * 1500 % content.size()] ^= 1;
+    content += Noise(100, static_cast<uint64_t>(i) + 7);
+    Write(Source("log"), content);
+    bytes += BytesOf([&] { snapshots[Take()] = content; });
+  }
+  // A chunk of some 20 KB, or two, changes each time.
+  EXPECT_LT(bytes / kGenerations, 6000U);
+  Reopen();
+  for (const auto& [id, expected] : snapshots) EXPECT_EQ(ReadAll(id)[Source("log")], expected);
+  ExpectClean();
+}
+
+TEST_F(DeltaTest, AFrameServesNoMoreThanItsShareOfOthers) {
+  DependentCounts counts;
+  const FrameAddress frame(PackName{{1}}, 3);
+  const FrameAddress other(PackName{{1}}, 4);
+  for (uint32_t i = 0; i < DependentCounts::kMax; ++i) {
+    EXPECT_TRUE(counts.HasRoom(frame, 0));
+    counts.Add({frame});
+  }
+  EXPECT_FALSE(counts.HasRoom(frame, 0));
+  EXPECT_TRUE(counts.HasRoom(other, 0));
+  ASSERT_OK(counts.Remember(repository_->index()));
+  ASSERT_OK(counts.Remember(repository_->index()));
+  const auto remembered = [&] {
+    const auto reader = Must(repository_->index().Read());
+    return Must(DependentCounts::Remembered(*reader, frame));
+  };
+  EXPECT_EQ(remembered(), DependentCounts::kMax);
+  EXPECT_FALSE(counts.HasRoom(frame, remembered()));
+  {
+    const auto writer = Must(repository_->index().Write());
+    ASSERT_OK(DependentCounts::Forget(*writer, frame.first));
+    ASSERT_OK(writer->Commit());
+  }
+  EXPECT_EQ(remembered(), 0U);
+}
+
+TEST_F(DeltaTest, DamageToABaseNamesTheFilesThatNeedIt) {
+  // One chunk.
+  const std::string first = Noise(3000, 1);
+  const auto bytes = AsBytes(first);
+  const BlobRef base{BlobKind::kChunk, repository_->hasher().Hash(BlobKind::kChunk, bytes)};
+  Write(Source("file"), first);
+  SnapshotOptions one_thread;
+  one_thread.threads = 1;
+  const SnapshotId old = Take(one_thread);
+  Write(Source("file"), Edited(first, 2000));
+  Write(Source("other"), Noise(5000, 2));
+  const SnapshotId second = Take(one_thread);
+  // No snapshot has the base any more.
+  ASSERT_OK(ForgetSnapshots(*repository_, {old}).status());
+  ASSERT_OK(Prune(*repository_, Everything()).status());
+  const std::vector<BlobLocation> places = Must(repository_->Locate(base));
+  ASSERT_EQ(places.size(), 1U);
+  MustBeOk(repository_files_.Damage(PackObjectName(places[0].pack), [&](Bytes& pack) {
+    pack[places[0].frame.offset + places[0].frame.stored_bytes / 2] ^= 1;
+  }));
+  Reopen();
+  CheckOptions options;
+  options.read_data.kind = ReadSubset::Kind::kAll;
+  ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, options));
+  EXPECT_THAT(result.damages, Contains(Field(&Damage::what, HasSubstr("base"))));
+  EXPECT_THAT(result.affected_snapshots, ElementsAre(second));
+  EXPECT_THAT(result.affected, ElementsAre(Field(&AffectedPath::path, Source("file"))));
+  EXPECT_THAT(repository_->ReadBlob(base), StatusIs(StatusCode::kDataLoss));
+}
+
+// Edits, snapshots, forgets and prunes in a random order; every live snapshot comes back.
+class DeltaHistoryTest : public DeltaTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(DeltaHistoryTest, LosesNothing) {
+  std::mt19937 random(static_cast<unsigned>(GetParam()));
+  const auto pick = [&](size_t n) { return random() % n; };
+  std::map<std::string, std::string> now;
+  std::map<SnapshotId, std::map<std::string, std::string>> live;
+  uint64_t deltas = 0;
+  const auto edit = [&](std::string& content) {
+    const size_t at = pick(content.size());
+    switch (pick(4)) {
+      case 0:
+        content.insert(at, Noise(1 + pick(3000), random()));
+        break;
+      case 1:
+        content.erase(at, 1 + pick(3000));
+        break;
+      case 2:
+        content += Noise(1 + pick(3000), random());
+        break;
+      default:
+        for (int i = 0; i < 5; ++i) ++content[pick(content.size())];
+    }
+    if (content.size() < 100) content = Noise(50'000, random());
+  };
+  for (int step = 0; step < 60; ++step) {
+    if (now.size() < 6 && pick(3) == 0) {
+      now[Source("f" + std::to_string(pick(8)))] = Noise(1000 + pick(90'000), random());
+    }
+    for (auto& [path, content] : now) {
+      if (pick(2) == 0) edit(content);
+    }
+    if (now.empty()) continue;
+    for (const auto& [path, content] : now) Write(path, content);
+    SnapshotOptions options;
+    options.rescan = true;
+    live[Take(options)] = now;
+    while (live.size() > 1 + pick(8)) {
+      const auto gone = std::next(live.begin(), static_cast<ptrdiff_t>(pick(live.size())));
+      ASSERT_OK(ForgetSnapshots(*repository_, {gone->first}).status());
+      live.erase(gone);
+    }
+    deltas += Stats().delta_frames;
+    if (pick(3) == 0) {
+      PruneOptions prune = Everything();
+      prune.max_unused_share = pick(2) == 0 ? 0 : 0.3;
+      ASSERT_OK(Prune(*repository_, prune).status());
+    }
+    if (pick(4) == 0) Reopen();
+    if (step % 4 != 0) continue;
+    for (const auto& [id, files] : live) EXPECT_EQ(ReadAll(id), files) << step;
+    ExpectClean();
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(deltas, 100U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, DeltaHistoryTest, ::testing::Range(0, 4));
+
+// Packs made by hand.
+class DeltaPruneTest : public ::testing::Test {
+ protected:
+  PruneResult Run(const PruneOptions& options = Everything()) {
+    return Must(Prune(test_.repository(), options));
+  }
+
+  TestRepository test_;
+  const TestBlob a_ = test_.Chunk(1, 20'000);
+  const TestBlob b_ = test_.Variant(a_, 1);
+  const TestBlob c_ = test_.Variant(a_, 2);
+  const TestBlob other_ = test_.Chunk(9, 20'000);
+};
+
+TEST_F(DeltaPruneTest, ABaseThatNoSnapshotHasIsKept) {
+  const PackName plain = test_.AddPack({{a_}});
+  const PackName delta = test_.AddDeltaPack({b_}, {a_});
+  test_.AddSnapshot({b_});
+  for (int i = 0; i < 3; ++i) {
+    Run();
+    test_.ExpectWhole();
+    EXPECT_TRUE(test_.CanRead(a_));
+  }
+  EXPECT_EQ(test_.StateOf(plain), PackState::kLive);
+  EXPECT_EQ(test_.StateOf(delta), PackState::kLive);
+}
+
+// A writer may find what is in a dead frame of a pack that stays.
+TEST_F(DeltaPruneTest, TheBaseOfADeadFrameIsKeptAsLongAsItsPack) {
+  test_.AddPack({{a_}});
+  const PackName delta = test_.AddDeltaPack({b_}, {a_}, {{other_}});
+  test_.AddSnapshot({other_});
+  PruneOptions options = Everything();
+  options.max_repack_bytes = 0;
+  Run(options);
+  ASSERT_EQ(test_.StateOf(delta), PackState::kLive);
+  EXPECT_TRUE(test_.CanRead(b_));
+  // The pack is rewritten, and then nothing needs the base.
+  Run();
+  Run();
+  EXPECT_FALSE(test_.IsNamed(delta) && test_.StateOf(delta) == PackState::kLive);
+  EXPECT_FALSE(test_.CanRead(a_));
+  EXPECT_FALSE(test_.CanRead(b_));
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaPruneTest, OfTwoPlacesThePlainOneIsKeptAndNoCycleIsLeft) {
+  const PackName plain_a = test_.AddPack({{a_}});
+  const PackName delta_b = test_.AddDeltaPack({b_}, {a_});
+  const PackName delta_a = test_.AddDeltaPack({a_}, {b_});
+  const PackName plain_b = test_.AddPack({{b_}});
+  test_.AddSnapshot({a_, b_});
+  Run();
+  EXPECT_TRUE(test_.HasFile(plain_a));
+  EXPECT_TRUE(test_.HasFile(plain_b));
+  EXPECT_FALSE(test_.HasFile(delta_a));
+  EXPECT_FALSE(test_.HasFile(delta_b));
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaPruneTest, ACondemnedPlaceIsNoneForABase) {
+  const PackName gone = test_.AddPack({{a_}});
+  RecordEntries condemn;
+  condemn.condemn = {gone};
+  test_.Append(condemn);
+  const PackName here = test_.AddPack({{a_}});
+  test_.AddDeltaPack({b_}, {a_});
+  test_.AddSnapshot({b_});
+  Run();
+  EXPECT_FALSE(test_.HasFile(gone));
+  EXPECT_EQ(test_.StateOf(here), PackState::kLive);
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaPruneTest, RewritingKeepsADeltaThatIsMostlyLive) {
+  test_.AddPack({{a_}});
+  const TestBlob small = test_.Chunk(20, 3000);
+  test_.AddDeltaPack({b_, small}, {a_}, {{other_}});
+  test_.AddSnapshot({b_});
+  Run();
+  EXPECT_EQ(Must(StatsOfRepository(test_.repository())).delta_frames, 1U);
+  test_.ExpectWhole();
+  EXPECT_FALSE(test_.CanRead(small));
+  EXPECT_FALSE(test_.CanRead(other_));
+}
+
+TEST_F(DeltaPruneTest, RewritingMakesLittleRemainsPlain) {
+  test_.AddPack({{a_, other_}});
+  const TestBlob small = test_.Chunk(20, 3000);
+  test_.AddDeltaPack({b_, small}, {a_}, {{test_.Chunk(21, 3000)}});
+  test_.AddSnapshot({small});
+  Run();
+  EXPECT_EQ(Must(StatsOfRepository(test_.repository())).delta_frames, 0U);
+  Run();
+  EXPECT_FALSE(test_.CanRead(a_));
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaPruneTest, ADryRunForetellsWhatIsDone) {
+  test_.AddPack({{a_, other_}});
+  const TestBlob small = test_.Chunk(20, 3000);
+  test_.AddDeltaPack({b_, small}, {a_});
+  test_.AddPack({{test_.Chunk(30, 5000)}});
+  test_.AddSnapshot({small});
+  PruneOptions options = Everything();
+  options.dry_run = true;
+  const PruneResult dry = Run(options);
+  const PruneResult wet = Run();
+  EXPECT_EQ(dry.used_bytes, wet.used_bytes);
+  EXPECT_EQ(dry.unused_bytes, wet.unused_bytes);
+  EXPECT_EQ(dry.packs_dropped, wet.packs_dropped);
+  EXPECT_EQ(dry.packs_rewritten, wet.packs_rewritten);
+  EXPECT_EQ(dry.bytes_freed, wet.bytes_freed);
+}
+
+TEST_F(DeltaPruneTest, WhereALiveFrameLacksItsBaseNothingIsRemoved) {
+  test_.AddDeltaPack({b_}, {a_});
+  const PackName unused = test_.AddPack({{other_}});
+  test_.AddSnapshot({b_});
+  EXPECT_THAT(Prune(test_.repository(), Everything()),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("nothing was removed")));
+  EXPECT_EQ(test_.StateOf(unused), PackState::kLive);
+}
+
+TEST_F(DeltaPruneTest, WhatADeadFrameLacksIsNoHindrance) {
+  test_.AddDeltaPack({b_}, {a_}, {{other_}});
+  test_.AddSnapshot({other_});
+  EXPECT_OK(Prune(test_.repository(), Everything()).status());
+  test_.ExpectWhole();
+}
+
+// Not as the base of a base: a reader does not go further than one step.
+TEST_F(DeltaPruneTest, ABaseInADeltaFrameIsNone) {
+  test_.AddPack({{a_}});
+  test_.AddDeltaPack({b_}, {a_});
+  test_.AddDeltaPack({c_}, {b_});
+  EXPECT_FALSE(test_.CanRead(c_));
+  const SnapshotId snapshot = test_.AddSnapshot({c_});
+  ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*test_.Open(), {}));
+  EXPECT_THAT(result.damages, Contains(Field(&Damage::what, HasSubstr("in no plain frame"))));
+  EXPECT_THAT(result.affected_snapshots, ElementsAre(snapshot));
+}
+
+// A writer that has found something in a delta frame, or made one.
+class DeltaCommitTest : public DeltaPruneTest {
+ protected:
+  void SetUp() override {
+    plain_ = test_.AddPack({{a_}});
+    session_ = Must(Session::Open(test_.fs(), "snapshot"));
+  }
+  void Begin() {
+    repository_ = test_.Open();
+    const JournalHead head = test_.State().head();
+    MustBeOk(session_->SetStart(head.number));
+    writer_ =
+        std::make_unique<BlobWriter>(*repository_, session_->id(), head, BlobWriter::Options());
+  }
+  void Store(const TestBlob& chunk, const TestBlob& former) {
+    BlobWriter::Lane lane(*writer_);
+    Content content;
+    content.items = {{former.bytes.size(), false, former.ref.id}};
+    MustBeOk(lane.BeginFile(chunk.bytes.size(), /*whole=*/true, &content));
+    Must(lane.AddChunk(chunk.bytes));
+    MustBeOk(lane.EndFile());
+    MustBeOk(lane.Flush());
+  }
+  StatusOr<JournalHead> Commit(const std::vector<TestBlob>& chunks) {
+    const TestBlob tree = test_.Tree(chunks);
+    const TestBlob root = test_.Root(tree);
+    Must(writer_->WriteBlob(BlobKind::kTree, tree.bytes));
+    Must(writer_->WriteBlob(BlobKind::kRoot, root.bytes));
+    MustBeOk(writer_->Flush());
+    return writer_->Commit({test_.SnapshotOf(root)}, std::nullopt, std::nullopt);
+  }
+  void Condemn(const std::vector<PackName>& packs) {
+    RecordEntries entries;
+    entries.condemn = packs;
+    test_.Append(entries);
+  }
+
+  PackName plain_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<Repository> repository_;
+  std::unique_ptr<BlobWriter> writer_;
+};
+
+TEST_F(DeltaCommitTest, RescuesThePacksOfTheBasesOfWhatItFound) {
+  const PackName delta = test_.AddDeltaPack({b_}, {a_});
+  Begin();
+  Store(b_, other_);  // found
+  Condemn({plain_, delta});
+  ASSERT_OK(Commit({b_}));
+  EXPECT_EQ(test_.StateOf(delta), PackState::kLive);
+  EXPECT_EQ(test_.StateOf(plain_), PackState::kLive);
+  session_.reset();
+  Run();
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaCommitTest, RescuesTheBasesOfItsOwnFrames) {
+  Begin();
+  Store(b_, a_);
+  Condemn({plain_});
+  ASSERT_OK(Commit({b_}));
+  EXPECT_EQ(Must(StatsOfRepository(*test_.Open())).delta_frames, 1U);
+  EXPECT_EQ(test_.StateOf(plain_), PackState::kLive);
+  session_.reset();
+  Run();
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaCommitTest, IsAConflictOnceABaseIsGone) {
+  Begin();
+  Store(b_, a_);
+  PruneOptions now = Everything();
+  now.now = true;
+  Run(now);
+  EXPECT_THAT(Commit({b_}), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  EXPECT_THAT(test_.State().snapshots(), IsEmpty());
+}
+
+TEST_F(DeltaCommitTest, TakesNoBaseFromACondemnedPack) {
+  Condemn({plain_});
+  Begin();
+  Store(b_, a_);
+  ASSERT_OK(Commit({b_}));
+  EXPECT_EQ(Must(StatsOfRepository(*test_.Open())).delta_frames, 0U);
+  EXPECT_EQ(test_.StateOf(plain_), PackState::kCondemned);
+}
+
+TEST_F(DeltaCommitTest, ADeltaOfADeltaIsOneOfTheSameBase) {
+  const PackName delta = test_.AddDeltaPack({b_}, {a_});
+  Begin();
+  Store(c_, b_);
+  ASSERT_OK(Commit({c_}));
+  EXPECT_EQ(Must(StatsOfRepository(*test_.Open())).delta_frames, 2U);
+  session_.reset();
+  Run();
+  EXPECT_FALSE(test_.HasFile(delta));
+  EXPECT_TRUE(test_.HasFile(plain_));
+  test_.ExpectWhole();
+}
+
+// A prune that has looked at the packs before the writer named one with a base in them.
+TEST_F(DeltaCommitTest, BeforeACondemnTakesThePackOfItsBaseOffTheList) {
+  test_.AddPack({{other_}});
+  Begin();
+  Store(b_, a_);
+  bool committed = false;
+  test_.fs().SetHook([&](const DiskOperation& operation) {
+    if (operation.kind == DiskOperation::Kind::kRename && operation.to.starts_with("journal/") &&
+        !std::exchange(committed, true)) {
+      EXPECT_OK(Commit({b_}).status());
+    }
+    return OkStatus();
+  });
+  Run();
+  EXPECT_TRUE(committed);
+  EXPECT_EQ(test_.StateOf(plain_), PackState::kLive);
+  session_.reset();
+  Run();
+  test_.ExpectWhole();
+}
+
+}  // namespace
+}  // namespace cairn::testing
