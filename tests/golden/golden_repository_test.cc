@@ -10,6 +10,7 @@
 #include "core/repo/browse.h"
 #include "core/repo/check.h"
 #include "core/repo/repository.h"
+#include "core/repo/stats.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -17,9 +18,9 @@ namespace {
 
 class GoldenRepositoryTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    StatusOr<std::unique_ptr<FileSystem>> fs =
-        OpenPosixFileSystem(CAIRN_SOURCE_DIR "/tests/golden/v1/repository", /*create=*/false);
+  void Open(const std::string& version) {
+    StatusOr<std::unique_ptr<FileSystem>> fs = OpenPosixFileSystem(
+        CAIRN_SOURCE_DIR "/tests/golden/" + version + "/repository", /*create=*/false);
     ASSERT_OK(fs.status());
     fs_ = *std::move(fs);
     StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(*fs_, {});
@@ -48,6 +49,15 @@ class GoldenRepositoryTest : public ::testing::Test {
     return contents;
   }
 
+  void ExpectSound(uint64_t snapshots) {
+    CheckOptions options;
+    options.read_data.kind = ReadSubset::Kind::kAll;
+    ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, options));
+    for (const Damage& damage : result.damages)
+      ADD_FAILURE() << damage.object << ": " << damage.what;
+    EXPECT_EQ(result.snapshots, snapshots);
+  }
+
   std::unique_ptr<FileSystem> fs_;
   std::unique_ptr<Repository> repository_;
 };
@@ -59,6 +69,7 @@ std::string Numbers() {
 }
 
 TEST_F(GoldenRepositoryTest, SnapshotsOfVersionOneAreRead) {
+  Open("v1");
   ASSERT_OK_AND_ASSIGN(const std::vector<SnapshotView> snapshots, repository_->Snapshots());
   ASSERT_EQ(snapshots.size(), 2u);
   EXPECT_EQ(snapshots[0].object.message, "first");
@@ -80,11 +91,31 @@ TEST_F(GoldenRepositoryTest, SnapshotsOfVersionOneAreRead) {
 }
 
 TEST_F(GoldenRepositoryTest, EveryByteOfVersionOneIsSound) {
-  CheckOptions options;
-  options.read_data.kind = ReadSubset::Kind::kAll;
-  ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, options));
-  for (const Damage& damage : result.damages) ADD_FAILURE() << damage.object << ": " << damage.what;
-  EXPECT_EQ(result.snapshots, 2u);
+  Open("v1");
+  ExpectSound(2);
+}
+
+TEST_F(GoldenRepositoryTest, DeltasOfVersionOneAreRead) {
+  Open("v1-delta");
+  ASSERT_OK_AND_ASSIGN(const std::vector<SnapshotView> snapshots, repository_->Snapshots());
+  ASSERT_EQ(snapshots.size(), 3u);
+  std::map<std::string, std::string> expected = {{"/hello", "hello\n"}, {"/numbers", Numbers()}};
+  EXPECT_EQ(Contents(snapshots[0]), expected);
+  const auto replace = [&](const std::string& number, const std::string& text) {
+    std::string& numbers = expected["/numbers"];
+    numbers.replace(numbers.find("\n" + number + "\n") + 1, number.size(), text);
+  };
+  replace("30000", "thirty thousand");
+  EXPECT_EQ(Contents(snapshots[1]), expected);
+  replace("30001", "thirty thousand and one");
+  EXPECT_EQ(Contents(snapshots[2]), expected);
+  ASSERT_OK_AND_ASSIGN(const RepositoryStats stats, StatsOfRepository(*repository_));
+  EXPECT_EQ(stats.delta_frames, 2u);
+}
+
+TEST_F(GoldenRepositoryTest, EveryByteOfTheDeltasIsSound) {
+  Open("v1-delta");
+  ExpectSound(3);
 }
 
 }  // namespace
