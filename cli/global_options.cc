@@ -85,6 +85,7 @@ void AddGlobalOptions(CLI::App& app, GlobalArguments& arguments) {
   AddText(app, "--color", "WHEN", arguments.color, "Colours: auto, always or never")->group(kGroup);
   AddText(app, "--progress", "WHEN", arguments.progress, "Progress: auto, always or never")
       ->group(kGroup);
+  AddFlag(app, "--profile", arguments.profile, "Say at the end where the time went")->group(kGroup);
   AddFlag(app, "--version", arguments.version, "Print the version")->group(kGroup);
 }
 
@@ -104,6 +105,7 @@ StatusOr<GlobalOptions> ResolveGlobalOptions(const GlobalArguments& arguments) {
   }
   ASSIGN_OR_RETURN(options.progress, ParseWhen("--progress", arguments.progress));
   ASSIGN_OR_RETURN(const ProgressMode color, ParseWhen("--color", arguments.color));
+  options.profile = arguments.profile;
   options.output.json = arguments.json;
   options.output.verbosity = arguments.quiet ? -1 : arguments.verbose;
   options.output.color_results = !arguments.json && WantsColor(color, STDOUT_FILENO);

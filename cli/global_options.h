@@ -21,6 +21,7 @@ struct GlobalArguments {
   std::optional<std::string> threads;
   std::optional<std::string> color;
   std::optional<std::string> progress;
+  bool profile = false;
   bool version = false;
 };
 
@@ -31,6 +32,7 @@ struct GlobalOptions {
   std::optional<std::string> repository;
   int threads = 0;  // 0: as many as fit the machine
   ProgressMode progress = ProgressMode::kAuto;
+  bool profile = false;
   Output::Settings output;
 };
 

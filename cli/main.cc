@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the arguments, runs the command they name, and turns its result into an exit code.
 #include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_format.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -14,7 +16,9 @@
 #include "cli/error.h"
 #include "cli/global_options.h"
 #include "cli/output.h"
+#include "cli/profile_report.h"
 #include "cli/signals.h"
+#include "core/base/profile.h"
 
 namespace cairn {
 namespace {
@@ -62,6 +66,11 @@ void RequestVersion(std::vector<Declared>& declared, Declared*& chosen) {
 
 ExitCode RunCommand(Command& command, const GlobalOptions& options, const StopFlag& stop) {
   Output output(options.output);
+  const auto start = std::chrono::steady_clock::now();
+  if (options.profile) Profile::Start();
+  const absl::Cleanup report = [&] {
+    if (options.profile) std::cerr << ProfileReport(std::chrono::steady_clock::now() - start);
+  };
   Context context(options, output, stop, command.OnlyReads());
   const StatusOr<ExitCode> result = command.Run(context);
   Status status = result.status();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/profile.h"
+
 namespace cairn {
 
 BlobWriter::BlobWriter(Repository& repository, const SessionId& session, const JournalHead& start,
@@ -42,7 +44,13 @@ void BlobWriter::ReturnCodec(std::unique_ptr<FrameCodecContext> codec) {
   codecs_.push_back(std::move(codec));
 }
 
+BlobRef BlobWriter::RefOf(BlobKind kind, ByteSpan bytes) const {
+  const StageTimer timer(Stage::kHash);
+  return {kind, repository_.hasher().Hash(kind, bytes)};
+}
+
 StatusOr<bool> BlobWriter::FindOrClaim(const BlobRef& ref) {
+  const StageTimer timer(Stage::kFind);
   StatusOr<bool> found = TryFindOrClaim(ref);
   if (found.ok()) return found;
   Fail(std::move(found).status());
@@ -80,7 +88,7 @@ StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
                                             const std::vector<BlobRef>& replaced) {
   RETURN_IF_ERROR(Failure());
   if (bytes.size() > kMaxBlobBytes) return InvalidArgument("a blob is over 4 MiB");
-  const BlobRef ref{kind, repository_.hasher().Hash(kind, bytes)};
+  const BlobRef ref = RefOf(kind, bytes);
   ASSIGN_OR_RETURN(const bool found, FindOrClaim(ref));
   if (found) return ref.id;
   ++blobs_added_;
@@ -165,7 +173,7 @@ Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* fo
 
 StatusOr<BlobId> BlobWriter::Lane::AddChunk(ByteSpan chunk) {
   RETURN_IF_ERROR(writer_.Failure());
-  const BlobRef ref{BlobKind::kChunk, writer_.repository_.hasher().Hash(BlobKind::kChunk, chunk)};
+  const BlobRef ref = writer_.RefOf(BlobKind::kChunk, chunk);
   ASSIGN_OR_RETURN(const bool found, writer_.FindOrClaim(ref));
   if (!found) {
     ++writer_.blobs_added_;

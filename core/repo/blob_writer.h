@@ -126,6 +126,7 @@ class BlobWriter : public BlobSink {
     absl::flat_hash_set<BlobId> ids ABSL_GUARDED_BY(mutex);
   };
 
+  BlobRef RefOf(BlobKind kind, ByteSpan bytes) const;
   // True if the blob is stored already, or by another thread of this writer.
   StatusOr<bool> FindOrClaim(const BlobRef& ref);
   StatusOr<bool> TryFindOrClaim(const BlobRef& ref);

@@ -5,6 +5,7 @@
 
 #include "core/base/blake3.h"
 #include "core/base/coding.h"
+#include "core/base/profile.h"
 
 namespace cairn {
 namespace {
@@ -124,6 +125,7 @@ Status ChangeCache::Remove(const std::string& directory, const BlobId& leaf) {
 }
 
 Status ChangeCache::Write(const SnapshotId& snapshot, const BlobId& root) {
+  const StageTimer timer(Stage::kIndex);
   Bytes head;
   Encoder out(head);
   out.Raw(snapshot.span());

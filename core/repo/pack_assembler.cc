@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "core/base/profile.h"
+
 namespace cairn {
 namespace {
 
@@ -14,6 +16,7 @@ uint8_t ContentOf(const SealedFrame& frame, bool node) {
 }  // namespace
 
 Status PackAssembler::Add(SealedFrame frame, bool node) {
+  const StageTimer timer(Stage::kStore);
   std::vector<std::unique_ptr<PackWriter>> full;
   {
     MutexLock lock(mutex_);
@@ -56,6 +59,7 @@ Status PackAssembler::AddToOpenPack(const SealedFrame& frame, bool node) {
 }
 
 Status PackAssembler::FinishPack(std::unique_ptr<PackWriter> writer) {
+  const StageTimer timer(Stage::kSync);
   ASSIGN_OR_RETURN(const PackInfo info, writer->Finish());
   MutexLock lock(mutex_);
   finished_bytes_ += info.bytes;

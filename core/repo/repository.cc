@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/profile.h"
 #include "core/index/lmdb_index.h"
 #include "core/index/memory_index.h"
 #include "core/repo/index_sync.h"
@@ -192,6 +193,7 @@ StatusOr<JournalHead> Repository::RefreshForReading() {
 }
 
 StatusOr<JournalHead> Repository::RefreshLocked(const KnownFooters* footers) {
+  const StageTimer timer(Stage::kIndex);
   const uint64_t seen = SeenRecords();
   StatusOr<JournalHead> head = Sync(footers).Run();
   if (head.ok()) {
@@ -245,6 +247,7 @@ Status Repository::FoldJournalIfDue() {
 }
 
 Status Repository::VerifyBlob(const BlobRef& ref, ByteSpan bytes) const {
+  const StageTimer timer(Stage::kVerify);
   if (hasher_.Hash(ref.kind, bytes) == ref.id) return OkStatus();
   return DataLoss(std::string(BlobKindName(ref.kind)) + " " + ref.id.Hex() +
                   ": its bytes do not have its hash");

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/base/profile.h"
 #include "core/repo/restore_content.h"
 #include "core/tree/reader.h"
 
@@ -128,6 +129,7 @@ bool FileRestorer::IsFull() const {
 // Only the order of work depends on what is found here: a piece whose place is not known, or is
 // gone when it is read, is looked up again.
 void FileRestorer::FindPlaces(Window& window) {
+  const StageTimer timer(Stage::kFind);
   absl::flat_hash_map<BlobId, size_t> known;
   for (Piece& piece : window.pieces) {
     if (piece.zero) continue;
@@ -293,6 +295,7 @@ void FileRestorer::WriteLostPiece(const Piece& piece) {
 }
 
 Status FileRestorer::OpenFile(Job& job, TargetFile** file) {
+  const StageTimer timer(Stage::kPlace);
   MutexLock lock(job.mutex);
   if (job.file == nullptr) {
     const Entry& entry = job.what.entry;
@@ -305,6 +308,7 @@ Status FileRestorer::OpenFile(Job& job, TargetFile** file) {
 }
 
 void FileRestorer::Write(Job& job, uint64_t offset, ByteSpan bytes) {
+  const StageTimer timer(Stage::kWriteFile);
   TargetFile* file = nullptr;
   Status status = OpenFile(job, &file);
   if (status.ok()) {
@@ -326,6 +330,7 @@ void FileRestorer::PiecesDone(Job& job, uint64_t count) {
 
 // The file is complete: gives it its attributes and its name.
 Status FileRestorer::Place(Job& job) {
+  const StageTimer timer(Stage::kPlace);
   const FileToRestore& what = job.what;
   TargetFile* file = nullptr;
   RETURN_IF_ERROR(OpenFile(job, &file));

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "core/base/profile.h"
 #include "core/tree/builder.h"
 #include "core/tree/xattrs.h"
 
@@ -48,10 +49,14 @@ EntryReader::EntryReader(BlobWriter& writer, const Chunker& chunker, SnapshotPro
       progress_(progress),
       max_chunk_bytes_(chunker.options().max_size),
       lane_(writer),
-      scanner_(max_chunk_bytes_, [&chunker](ByteSpan data) { return chunker.NextCut(data); }) {}
+      scanner_(max_chunk_bytes_, [&chunker](ByteSpan data) {
+        const StageTimer timer(Stage::kChunk);
+        return chunker.NextCut(data);
+      }) {}
 
 StatusOr<ReadEntry> EntryReader::Read(int directory, const char* name, const FileStatus& status,
                                       const FileSystemTraits& traits, const Entry* base) {
+  const StageTimer timer(Stage::kRead);
   ReadEntry result;
   result.status = status;
   CopyAttributes(status, result.entry);
@@ -186,6 +191,7 @@ Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
 }
 
 Status EntryReader::ReadStream(int descriptor, const Entry* base, Entry& entry) {
+  const StageTimer timer(Stage::kRead);
   ListBuilder list(writer_);
   RETURN_IF_ERROR(lane_.BeginFile(0, /*whole=*/false, ContentOf(base)));
   ASSIGN_OR_RETURN(const FileScanner::Result result,

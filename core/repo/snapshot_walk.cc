@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/profile.h"
 #include "core/repo/base_leaves.h"
 #include "core/tree/builder.h"
 #include "core/tree/node.h"
@@ -243,6 +244,7 @@ void SnapshotWalk::RunDirectory(const DirectoryRef& directory, int worker) {
 
 // Opens it and reads its attributes. What is wrong with the source makes it unread, or drops it.
 Status SnapshotWalk::OpenDirectory(Directory& directory, int worker) {
+  const StageTimer timer(Stage::kWalk);
   Slot& slot = directory.parent->slots[directory.parent_slot];
   if (directory.handle == nullptr) {
     auto opened = directories_.OpenChild(directory.parent->handle, directory.name);
@@ -399,6 +401,7 @@ StatusOr<bool> SnapshotWalk::NextName(Directory& d) {
 }
 
 Status SnapshotWalk::GatherNames(Directory& d) {
+  const StageTimer timer(Stage::kWalk);
   d.slots.clear();
   d.leaf.reset();
   d.row.reset();
@@ -436,6 +439,7 @@ StatusOr<std::optional<CacheRow>> SnapshotWalk::FindRow(const Directory& d, cons
 }
 
 Status SnapshotWalk::StatNames(Directory& d, int descriptor) {
+  const StageTimer timer(Stage::kWalk);
   size_t kept = 0;
   for (size_t i = 0; i < d.slots.size(); ++i) {
     Slot& slot = d.slots[i];
@@ -635,7 +639,8 @@ void SnapshotWalk::CountRead(const Directory& d, const Slot& slot, const Entry* 
 // All of the span's entries are there.
 Status SnapshotWalk::FinishSpan(Directory& d) {
   for (const Slot& slot : d.slots) {
-    if (slot.status.links <= 1 || slot.status.type == EntryType::kDirectory || slot.dropped) continue;
+    if (slot.status.links <= 1 || slot.status.type == EntryType::kDirectory || slot.dropped)
+      continue;
     RETURN_IF_ERROR(links_.Add(slot.status.device, slot.status.inode,
                                JoinLinkPath(d.link_path, slot.name), slot.entry));
   }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/base/check.h"
+#include "core/base/profile.h"
 
 namespace cairn {
 namespace {
@@ -140,6 +141,7 @@ struct FrameCodecContext::State {
 
 // Against `prefix`, unless that is empty.
 StatusOr<Bytes> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix) {
+  const StageTimer timer(Stage::kCompress);
   ZSTD_CCtx* context = compressor.get();
   if (!prefix.empty()) {
     if (delta_compressor == nullptr) {
@@ -198,6 +200,7 @@ StatusOr<SealedFrame> FrameCodecContext::SealDelta(const RawFrame& frame, const 
 // Fills in the rest, and sees that it decodes to what it was made of.
 StatusOr<SealedFrame> FrameCodecContext::Finish(const RawFrame& frame, SealedFrame sealed,
                                                 ByteSpan prefix, const BlobHasher& hasher) {
+  const StageTimer timer(Stage::kVerify);
   sealed.info.stored_bytes = static_cast<uint32_t>(sealed.stored.size());
   sealed.info.raw_bytes = static_cast<uint32_t>(frame.raw.size());
   sealed.info.checksum = ChecksumFrame(sealed.stored);
@@ -224,6 +227,7 @@ StatusOr<SealedFrame> FrameCodecContext::Finish(const RawFrame& frame, SealedFra
 
 Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, ByteSpan prefix,
                                  Bytes& raw) {
+  const StageTimer timer(Stage::kDecompress);
   if (info.bases.empty() != prefix.empty() || prefix.size() > kMaxPrefixBytes) {
     return DataLoss("frame: the content of its bases is not what it can be");
   }

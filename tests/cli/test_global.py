@@ -48,7 +48,7 @@ CONTRACT = {
     "completion": [],
 }
 EVERYWHERE = ["-r,--repo", "--json", "-q,--quiet", "-v,--verbose", "--threads", "--color",
-              "--progress"]
+              "--progress", "--profile"]
 
 
 class HelpTest(CairnTest):
@@ -232,6 +232,15 @@ class OutputTest(CairnTest):
         self.assertEqual(self.summary("snapshot", "--threads", "3", self.source)["files_new"], 20)
         for bad in ("0", "-1", "many", "100000"):
             self.fails(USAGE, "--threads", bad, "snapshots")
+
+    def test_a_profile_goes_to_standard_error(self):
+        self.write("file")
+        done = self.run_raw("--profile", "snapshot", self.source)
+        self.assertEqual(done.returncode, 0)
+        text = done.stderr.decode()
+        for row in ("walk", "read", "wall", "user", "memory"):
+            self.assertRegex(text, rf"(?m)^{row} +[0-9]")
+        self.assertNotIn("walk", done.stdout.decode())
 
     def test_errors_of_line_commands_are_lines_too(self):
         done = self.run_raw("--json", "snapshot", self.root / "nowhere")
