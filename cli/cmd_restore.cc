@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn restore
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -18,6 +21,15 @@
 
 namespace cairn {
 namespace {
+
+// A restore may have many files open; the usual limit is there for programs that use select().
+void RaiseFileLimit() {
+  constexpr rlim_t kEnough = 8192;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 const char* ActionName(RestoreAction action) {
   switch (action) {
@@ -212,6 +224,7 @@ void RestoreCommand::PrintResult(Output& output, const RestoreResult& result,
 }
 
 StatusOr<ExitCode> RestoreCommand::Run(Context& context) {
+  RaiseFileLimit();
   RETURN_IF_ERROR(CheckUsage());
   ASSIGN_OR_RETURN(RestoreOptions options, MakeOptions(context));
   ASSIGN_OR_RETURN(const SnapshotFilter filter, filter_.Filter());

@@ -159,7 +159,7 @@ StatusOr<FrameCache::Frame> CheckedBlobs::ReadFrameAt(const PackName& pack, cons
   if (!info) return DataLoss("index: a place without its frame");
   const StatusOr<Bytes> stored = ReadFrame(store_, pack, *info);
   const StatusOr<Bytes> prefix = ReadPrefix(info->bases);
-  auto raw = std::make_shared<Bytes>();
+  std::shared_ptr<Bytes> raw = frames_.NewFrame();
   Status status = stored.ok() ? prefix.status() : stored.status();
   if (status.ok()) status = codec_.Decode(*info, *stored, *prefix, *raw);
   if (!status.ok()) {

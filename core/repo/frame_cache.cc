@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/frame_cache.h"
 
+#include <atomic>
+
 namespace cairn {
 
 FrameCache::Frame FrameCache::Find(const PackName& pack, uint32_t frame) {
@@ -11,7 +13,15 @@ FrameCache::Frame FrameCache::Find(const PackName& pack, uint32_t frame) {
   return it->second->bytes;
 }
 
-void FrameCache::Insert(const PackName& pack, uint32_t frame, Frame bytes) {
+std::shared_ptr<Bytes> FrameCache::NewFrame() {
+  MutexLock lock(mutex_);
+  if (spare_.empty()) return std::make_shared<Bytes>();
+  std::shared_ptr<Bytes> spare = std::move(spare_.back());
+  spare_.pop_back();
+  return spare;
+}
+
+void FrameCache::Insert(const PackName& pack, uint32_t frame, std::shared_ptr<Bytes> bytes) {
   MutexLock lock(mutex_);
   const Key key(pack, frame);
   if (by_key_.contains(key)) return;
@@ -21,6 +31,12 @@ void FrameCache::Insert(const PackName& pack, uint32_t frame, Frame bytes) {
   while (used_bytes_ > limit_bytes_ && slots_.size() > 1) {
     used_bytes_ -= slots_.back().bytes->size();
     by_key_.erase(slots_.back().key);
+    std::shared_ptr<Bytes>& evicted = slots_.back().bytes;
+    // Nobody else can get hold of it any more; what others have read of it comes before.
+    if (spare_.size() < kMaxSpare && evicted.use_count() == 1) {
+      std::atomic_thread_fence(std::memory_order_acquire);
+      spare_.push_back(std::move(evicted));
+    }
     slots_.pop_back();
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decoded frames that were used lately, bounded in bytes. Thread-safe.
+// Decoded frames that were used lately, bounded in bytes; and the memory of former ones, as memory
+// that is touched for the first time costs as much as decoding into it. Thread-safe.
 #pragma once
 
 #include <list>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "core/base/bytes.h"
@@ -21,13 +23,16 @@ class FrameCache {
   explicit FrameCache(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   Frame Find(const PackName& pack, uint32_t frame);
-  void Insert(const PackName& pack, uint32_t frame, Frame bytes);
+  // Some bytes to decode into: of no certain content, nor length.
+  std::shared_ptr<Bytes> NewFrame();
+  void Insert(const PackName& pack, uint32_t frame, std::shared_ptr<Bytes> bytes);
 
  private:
+  static constexpr size_t kMaxSpare = 2;
   using Key = std::pair<PackName, uint32_t>;
   struct Slot {
     Key key;
-    Frame bytes;
+    std::shared_ptr<Bytes> bytes;
   };
 
   Mutex mutex_;
@@ -35,6 +40,7 @@ class FrameCache {
   size_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // most recently used first
   absl::flat_hash_map<Key, std::list<Slot>::iterator> by_key_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Bytes>> spare_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cairn

@@ -273,7 +273,7 @@ StatusOr<FrameCache::Frame> Repository::ReadFrame(const PackName& pack, uint32_t
                                                   const FrameInfo& frame) {
   if (FrameCache::Frame cached = frames_.Find(pack, frame_number)) return cached;
   ASSIGN_OR_RETURN(const Bytes stored, cairn::ReadFrame(*store_, pack, frame));
-  auto raw = std::make_shared<Bytes>();
+  std::shared_ptr<Bytes> raw = frames_.NewFrame();
   const StatusOr<Bytes> prefix = ReadPrefix(frame.bases);
   Status status =
       prefix.ok() ? ThreadDecoder().Decode(frame, stored, *prefix, *raw) : prefix.status();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/restore_files.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -24,8 +26,19 @@ struct FileRestorer::Job {
   std::unique_ptr<TargetFile> file ABSL_GUARDED_BY(mutex);  // from the first piece on
 };
 
+namespace {
+
+// Others need descriptors too.
+size_t MaxOpenFiles() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
+  return std::clamp<size_t>(limit.rlim_cur / 4, 16, 2048);
+}
+
+}  // namespace
+
 FileRestorer::FileRestorer(const Context& context)
-    : context_(context), gathered_(std::make_unique<Window>()) {}
+    : context_(context), max_open_files_(MaxOpenFiles()), gathered_(std::make_unique<Window>()) {}
 
 FileRestorer::~FileRestorer() {
   ended_ = true;
@@ -123,7 +136,7 @@ bool FileRestorer::IsFull() const {
   const Window& window = *gathered_;
   return window.pieces.size() >= kWindowPieces || window.bytes >= kWindowBytes ||
          window.jobs.size() >= kWindowFiles || window.path_bytes >= kWindowPathBytes ||
-         window.files_of_several_pieces >= kWindowFilesOfSeveralPieces;
+         window.files_of_several_pieces >= max_open_files_;
 }
 
 // Only the order of work depends on what is found here: a piece whose place is not known, or is

@@ -65,11 +65,11 @@ class FileRestorer {
   Status CheckSnapshot() const;
 
  private:
-  static constexpr size_t kWindowPieces = 4096;
-  static constexpr uint64_t kWindowBytes = 32 * kMiB;
-  static constexpr size_t kWindowFiles = 2048;
-  // Each may be open while its window is written.
-  static constexpr size_t kWindowFilesOfSeveralPieces = 256;
+  // Large, as each window decodes the frames anew that its files share with those of another one,
+  // and the bases of delta frames.
+  static constexpr size_t kWindowPieces = 12288;
+  static constexpr uint64_t kWindowBytes = 256 * kMiB;
+  static constexpr size_t kWindowFiles = 6144;
   static constexpr size_t kWindowPathBytes = 8 * kMiB;
   static constexpr size_t kReadyBatch = 32;
   static constexpr size_t kNoPlace = SIZE_MAX;
@@ -120,6 +120,8 @@ class FileRestorer {
   Status Ended();
 
   const Context context_;
+  // Files of several pieces in a window: each may be open while it is written.
+  const size_t max_open_files_;
   std::unique_ptr<Window> gathered_;
   std::unique_ptr<Window> running_;
 
