@@ -10,10 +10,12 @@
 namespace cairn {
 namespace {
 
-// A file of the new frame is read by decoding these, at half a millisecond each.
+// A file of the new frame is read by decoding these, at two thirds of a millisecond for a MiB.
 constexpr size_t kMaxBaseFrames = 16;
+constexpr uint64_t kMaxBaseFrameBytes = 8 * kMiB;
 // From here on the next file may find no room.
 constexpr size_t kManyBaseFrames = 12;
+constexpr uint64_t kManyBaseFrameBytes = kMaxBaseFrameBytes / 4 * 3;
 constexpr size_t kManyBases = kMaxFrameBases * 7 / 8;
 constexpr uint64_t kManyBaseBytes = kMaxPrefixBytes / 4 * 3;
 
@@ -125,7 +127,11 @@ Status BaseChooser::AddBase(IndexReader& reader, const FramedPlace& place) {
   }
   const FrameAddress frame(place.pack.info.name, place.place.frame);
   if (!chosen_.frames.contains(frame)) {
-    if (chosen_.frames.size() == kMaxBaseFrames) return OkStatus();
+    if (chosen_.frames.size() == kMaxBaseFrames ||
+        place.frame.raw_bytes >
+            kMaxBaseFrameBytes - std::min(chosen_.raw_bytes, kMaxBaseFrameBytes)) {
+      return OkStatus();
+    }
     ASSIGN_OR_RETURN(const uint32_t remembered, DependentCounts::Remembered(reader, frame));
     if (!counts_.HasRoom(frame, remembered)) return OkStatus();
     chosen_.frames.insert(frame);
@@ -139,8 +145,8 @@ Status BaseChooser::AddBase(IndexReader& reader, const FramedPlace& place) {
 }
 
 bool BaseChooser::IsNearlyFull() const {
-  return chosen_.frames.size() >= kManyBaseFrames || chosen_.bases.size() >= kManyBases ||
-         bytes_ >= kManyBaseBytes;
+  return chosen_.frames.size() >= kManyBaseFrames || chosen_.raw_bytes >= kManyBaseFrameBytes ||
+         chosen_.bases.size() >= kManyBases || bytes_ >= kManyBaseBytes;
 }
 
 ChosenBases BaseChooser::Take() {

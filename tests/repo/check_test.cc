@@ -28,9 +28,11 @@ class CheckTest : public RestoreTest {
     Write(Source("dir/two"), Noise(2000, 2));
     Write(Source("dir/zeros"), std::string(100'000, '\0'));
     std::filesystem::create_hard_link(Source("one"), Source("dir/same"));
-    first_ = Take();
+    SnapshotOptions options;
+    options.threads = 1;  // so that it is known what lies in which frame
+    first_ = Take(options);
     Write(Source("three"), Noise(1000, 3));
-    second_ = Take();
+    second_ = Take(options);
   }
 
   CheckResult Run(ReadSubset::Kind read = ReadSubset::Kind::kAll) {
