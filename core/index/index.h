@@ -62,6 +62,13 @@ struct PackContents {
   std::span<const BlobInfo> blobs;  // all of the pack's, in the footer's order
 };
 
+// A blob, and one place of it.
+struct PlacedBlob {
+  BlobRef ref;
+  Place place;
+  friend bool operator==(const PlacedBlob&, const PlacedBlob&) = default;
+};
+
 struct IndexSnapshot {
   SnapshotId id;
   uint64_t record = 0;
@@ -122,16 +129,31 @@ class IndexWriter {
   virtual StatusOr<IndexHead> Head() = 0;
   virtual Status SetHead(const IndexHead& head) = 0;
 
-  // Adds packs with all their blobs and frames. Of a pack that is there already only the state is
-  // set. Many packs in one call are much faster than many calls; up to a page of 4 KiB is held
-  // in memory for each blob until Commit, so commit after some 100,000 blobs, or a million into an
-  // empty index.
+  // Adds packs with all their blobs and frames. One that is there in state kPurged is completed;
+  // of one that is there in another only the state is set. Many packs in one call are much faster
+  // than many calls; up to a page of 4 KiB is held in memory for each blob until Commit, so for
+  // more than some thousands there is BeginPack.
   virtual Status AddPacks(std::span<const PackContents> packs) = 0;
   Status AddPack(const PackInfo& info, PackState state, std::span<const FrameInfo> frames,
                  std::span<const BlobInfo> blobs) {
     const PackContents contents{info, state, frames, blobs};
     return AddPacks(std::span(&contents, 1));
   }
+  // For what is too large for one transaction: BeginPack for all packs, AddPlaces for all of their
+  // blobs, SetPackState for all packs, in as many transactions as it takes. Until then the packs
+  // are in state kPurged, so that nothing is found in what is not complete. Whoever finds a pack in
+  // that state can do all of it again: what is there already is no error.
+  //
+  // Adds a pack and its frames without its `blobs` places, in state kPurged. Returns its number;
+  // that which it has if it is there in that state; nothing if it is there in another.
+  virtual StatusOr<std::optional<PackNumber>> BeginPack(const PackInfo& info,
+                                                        std::span<const FrameInfo> frames,
+                                                        uint32_t blobs) = 0;
+  // Adds places in packs that were begun. Right in any order; in ascending order of ids, over all
+  // calls and transactions, every page of the index is written about once.
+  virtual Status AddPlaces(std::span<const PlacedBlob> places) = 0;
+  // Whether AddPlaces has changed so many pages (some 16 MiB of memory) that it is time to commit.
+  virtual bool IsLarge() const = 0;
   // Unknown names are no error.
   virtual Status SetPackState(const PackName& name, PackState state) = 0;
   // Removes a pack and all places in it; an unknown name is no error. `blobs` is the list that it

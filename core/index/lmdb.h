@@ -98,6 +98,8 @@ class Txn {
   StatusOr<std::optional<ByteSpan>> Get(TableId table, ByteSpan key);
   StatusOr<Cursor> OpenCursor(TableId table);
   StatusOr<uint64_t> CountRows(TableId table);
+  // Of those that hold rows.
+  StatusOr<uint64_t> CountLeafPages(TableId table);
 
  protected:
   Txn(Env& env, MDB_txn* txn) : env_(env), txn_(txn) {}

@@ -106,6 +106,13 @@ StatusOr<uint64_t> Txn::CountRows(TableId table) {
   return stat.ms_entries;
 }
 
+StatusOr<uint64_t> Txn::CountLeafPages(TableId table) {
+  MDB_stat stat;
+  const int error = mdb_stat(txn_, env_.tables_[table], &stat);
+  if (error != 0) return ToStatus(error, "count pages");
+  return stat.ms_leaf_pages;
+}
+
 ReadTxn::ReadTxn(Env& env, std::unique_ptr<ReaderSlot> slot)
     : Txn(env, slot->txn.get()), slot_(std::move(slot)) {}
 

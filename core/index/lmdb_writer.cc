@@ -14,8 +14,17 @@ namespace {
 
 using lmdb::PutMode;
 
+constexpr size_t kMaxCount = std::numeric_limits<uint32_t>::max();
+
 Place PlaceOf(const BlobInfo& blob, PackNumber pack, uint32_t ordinal) {
   return {pack, ordinal, blob.frame, blob.offset, blob.bytes};
+}
+
+// How large a part of all ids comes before this one: they are hashes, evenly spread.
+double PartBefore(const BlobId& id) {
+  uint32_t head = 0;
+  for (int i = 0; i < 4; ++i) head = head << 8 | id.bytes[i];
+  return head * 0x1p-32;
 }
 
 bool StartsWith(ByteSpan bytes, ByteSpan prefix) {
@@ -41,19 +50,59 @@ Status LmdbWriter::AddPacks(std::span<const PackContents> packs) {
 Status LmdbWriter::DoAddPacks(std::span<const PackContents> packs) {
   std::vector<BlobRow> rows;
   for (const PackContents& pack : packs) {
-    ASSIGN_OR_RETURN(const auto known, GetPackNumber(*txn_, pack.info.name));
-    if (known) {
-      RETURN_IF_ERROR(DoSetPackState(pack.info.name, pack.state));
-      continue;
-    }
-    ASSIGN_OR_RETURN(const PackNumber number, NextPackNumber());
-    RETURN_IF_ERROR(AddPackRows(number, pack));
-    for (uint32_t i = 0; i < pack.blobs.size(); ++i) {
+    CHECK(pack.blobs.size() <= kMaxCount);
+    const auto blobs = static_cast<uint32_t>(pack.blobs.size());
+    ASSIGN_OR_RETURN(const auto number, DoBeginPack(pack.info, pack.frames, blobs));
+    RETURN_IF_ERROR(DoSetPackState(pack.info.name, pack.state));
+    if (!number) continue;
+    for (uint32_t i = 0; i < blobs; ++i) {
       const BlobRef& ref = pack.blobs[i].ref;
-      rows.push_back({ref.id, EncodePlaceRow(ref, PlaceOf(pack.blobs[i], number, i))});
+      rows.push_back({ref.id, EncodePlaceRow(ref, PlaceOf(pack.blobs[i], *number, i))});
     }
   }
   return AddBlobRows(std::move(rows));
+}
+
+StatusOr<std::optional<PackNumber>> LmdbWriter::BeginPack(const PackInfo& info,
+                                                          std::span<const FrameInfo> frames,
+                                                          uint32_t blobs) {
+  std::optional<PackNumber> number;
+  RETURN_IF_ERROR(Try([&]() -> Status {
+    ASSIGN_OR_RETURN(number, DoBeginPack(info, frames, blobs));
+    return OkStatus();
+  }));
+  return number;
+}
+
+StatusOr<std::optional<PackNumber>> LmdbWriter::DoBeginPack(const PackInfo& info,
+                                                            std::span<const FrameInfo> frames,
+                                                            uint32_t blobs) {
+  CHECK(frames.size() <= kMaxCount);
+  IndexPack pack{.number = 0,
+                 .info = info,
+                 .state = PackState::kPurged,
+                 .frames = static_cast<uint32_t>(frames.size()),
+                 .blobs = blobs};
+  ASSIGN_OR_RETURN(const auto known, GetPackNumber(*txn_, info.name));
+  if (!known) {
+    ASSIGN_OR_RETURN(pack.number, NextPackNumber());
+    RETURN_IF_ERROR(PutPack(pack));
+    RETURN_IF_ERROR(
+        PutRow(*txn_, IndexTable::kPackNames, info.name.span(), EncodeNumberRow(pack.number)));
+    // Numbers only grow, so a pack's frames come behind all others.
+    RETURN_IF_ERROR(PutFrames(pack.number, frames, PutMode::kAppend));
+    return pack.number;
+  }
+  ASSIGN_OR_RETURN(const auto present, GetPack(*txn_, *known));
+  if (!present) return DataLoss("index: a pack's row is missing");
+  if (present->state != PackState::kPurged) return std::nullopt;
+  // A pack never changes, but who began with it may have failed to read what it has.
+  if (present->frames < pack.frames) {
+    pack.number = *known;
+    RETURN_IF_ERROR(PutPack(pack));
+    RETURN_IF_ERROR(PutFrames(pack.number, frames, PutMode::kReplace));
+  }
+  return known;
 }
 
 StatusOr<PackNumber> LmdbWriter::NextPackNumber() {
@@ -70,21 +119,36 @@ StatusOr<PackNumber> LmdbWriter::NextPackNumber() {
   return static_cast<PackNumber>(number);
 }
 
-Status LmdbWriter::AddPackRows(PackNumber number, const PackContents& pack) {
-  constexpr size_t kMax = std::numeric_limits<uint32_t>::max();
-  CHECK(pack.frames.size() <= kMax && pack.blobs.size() <= kMax);
-  RETURN_IF_ERROR(PutPack({.number = number,
-                           .info = pack.info,
-                           .state = pack.state,
-                           .frames = static_cast<uint32_t>(pack.frames.size()),
-                           .blobs = static_cast<uint32_t>(pack.blobs.size())}));
-  RETURN_IF_ERROR(
-      PutRow(*txn_, IndexTable::kPackNames, pack.info.name.span(), EncodeNumberRow(number)));
-  for (uint32_t i = 0; i < pack.frames.size(); ++i) {
-    // Numbers only grow, so a pack's frames come behind all others.
-    RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kFrames, FrameKey(number, i),
-                           EncodeFrameRow(pack.frames[i]), PutMode::kAppend));
+Status LmdbWriter::PutFrames(PackNumber number, std::span<const FrameInfo> frames, PutMode mode) {
+  for (uint32_t i = 0; i < frames.size(); ++i) {
+    RETURN_IF_ERROR(
+        PutRow(*txn_, IndexTable::kFrames, FrameKey(number, i), EncodeFrameRow(frames[i]), mode));
   }
+  return OkStatus();
+}
+
+Status LmdbWriter::AddPlaces(std::span<const PlacedBlob> places) {
+  return Try([&] { return DoAddPlaces(places); });
+}
+
+Status LmdbWriter::DoAddPlaces(std::span<const PlacedBlob> places) {
+  if (places.empty()) return OkStatus();
+  std::vector<BlobRow> rows;
+  rows.reserve(places.size());
+  double low = 1;
+  double high = 0;
+  for (const PlacedBlob& placed : places) {
+    rows.push_back({placed.ref.id, EncodePlaceRow(placed.ref, placed.place)});
+    const double part = PartBefore(placed.ref.id);
+    low = std::min(low, part);
+    high = std::max(high, part);
+  }
+  const lmdb::TableId table = IdOf(IndexTable::kBlobs);
+  ASSIGN_OR_RETURN(const uint64_t before, txn_->CountLeafPages(table));
+  RETURN_IF_ERROR(AddBlobRows(std::move(rows)));
+  ASSIGN_OR_RETURN(const uint64_t after, txn_->CountLeafPages(table));
+  const auto in_range = static_cast<uint64_t>((high - low) * static_cast<double>(before)) + 1;
+  changed_pages_ += std::min<uint64_t>(in_range, places.size()) + (after - before);
   return OkStatus();
 }
 

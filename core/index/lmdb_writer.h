@@ -18,6 +18,11 @@ class LmdbWriter : public IndexWriter {
   StatusOr<IndexHead> Head() override;
   Status SetHead(const IndexHead& head) override;
   Status AddPacks(std::span<const PackContents> packs) override;
+  StatusOr<std::optional<PackNumber>> BeginPack(const PackInfo& info,
+                                                std::span<const FrameInfo> frames,
+                                                uint32_t blobs) override;
+  Status AddPlaces(std::span<const PlacedBlob> places) override;
+  bool IsLarge() const override { return changed_pages_ >= kManyPages; }
   Status SetPackState(const PackName& name, PackState state) override;
   Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) override;
   Status RemovePacks(std::span<const PackName> names) override;
@@ -38,6 +43,9 @@ class LmdbWriter : public IndexWriter {
     PlaceRow place;
   };
 
+  // Each is held in memory until Commit.
+  static constexpr uint64_t kManyPages = 4096;
+
   // Runs `change` unless an earlier call failed, and remembers if it does.
   template <typename Change>
   Status Try(Change change) {
@@ -48,7 +56,11 @@ class LmdbWriter : public IndexWriter {
 
   Status DoAddPacks(std::span<const PackContents> packs);
   StatusOr<PackNumber> NextPackNumber();
-  Status AddPackRows(PackNumber number, const PackContents& pack);
+  StatusOr<std::optional<PackNumber>> DoBeginPack(const PackInfo& info,
+                                                  std::span<const FrameInfo> frames,
+                                                  uint32_t blobs);
+  Status PutFrames(PackNumber number, std::span<const FrameInfo> frames, lmdb::PutMode mode);
+  Status DoAddPlaces(std::span<const PlacedBlob> places);
   Status AddBlobRows(std::vector<BlobRow> rows);
   Status DoSetPackState(const PackName& name, PackState state);
   Status PutPack(const IndexPack& pack);
@@ -63,6 +75,7 @@ class LmdbWriter : public IndexWriter {
   Status RemoveDamagedNotes();
 
   std::unique_ptr<lmdb::WriteTxn> txn_;  // null after Commit
+  uint64_t changed_pages_ = 0;           // by AddPlaces, about
   Status error_;
 };
 

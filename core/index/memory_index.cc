@@ -40,8 +40,9 @@ struct State {
 
   bool IsPurged(PackNumber number) const;
   void SetPackState(const PackName& name, PackState pack_state);
-  void AddPack(const PackInfo& info, PackState pack_state, const std::vector<FrameInfo>& frames,
-               std::span<const BlobInfo> pack_blobs);
+  // In state kPurged; unless it is there with as many frames.
+  void BeginPack(PackNumber number, const PackInfo& info, const std::vector<FrameInfo>& frames,
+                 uint32_t blob_count);
   void RemovePacks(std::span<const PackName> names);
   void RemovePack(const PackName& name, std::span<const BlobInfo> pack_blobs);
   void PutSnapshot(const IndexSnapshot& snapshot);
@@ -63,15 +64,14 @@ void State::SetPackState(const PackName& name, PackState pack_state) {
   if (number != numbers.end()) packs[number->second].row.state = pack_state;
 }
 
-void State::AddPack(const PackInfo& info, PackState pack_state,
-                    const std::vector<FrameInfo>& frames, std::span<const BlobInfo> pack_blobs) {
-  const auto [number, is_new] = numbers.try_emplace(info.name, next_pack);
-  if (!is_new) return SetPackState(info.name, pack_state);
-  const PackNumber pack = next_pack++;
-  for (uint32_t i = 0; i < pack_blobs.size(); ++i) blobs.insert(EntryOf(pack_blobs[i], pack, i));
+void State::BeginPack(PackNumber number, const PackInfo& info, const std::vector<FrameInfo>& frames,
+                      uint32_t blob_count) {
+  next_pack = std::max(next_pack, number + 1);
+  numbers[info.name] = number;
   const auto frame_count = static_cast<uint32_t>(frames.size());
-  const auto blob_count = static_cast<uint32_t>(pack_blobs.size());
-  packs[pack] = {{pack, info, pack_state, frame_count, blob_count}, frames};
+  const auto [pack, is_new] = packs.try_emplace(number);
+  if (!is_new && pack->second.row.frames >= frame_count) return;
+  pack->second = {{number, info, PackState::kPurged, frame_count, blob_count}, frames};
 }
 
 void State::RemovePacks(std::span<const PackName> names) {
@@ -237,13 +237,13 @@ class MemoryReader : public IndexReader {
   std::shared_ptr<const State> state_;  // see MemoryIndex::state_
 };
 
-// Collects changes and applies them at Commit. Head and notes, which it reads itself, it keeps
-// where it can find them.
+// Collects changes and applies them at Commit. What it reads itself (head, notes, and the packs'
+// numbers and states) it keeps where it can find it.
 class MemoryWriter : public IndexWriter {
  public:
   // `base` stays unchanged until this writer commits.
   MemoryWriter(MemoryIndex& index, const State& base)
-      : index_(index), base_(base), head_(base.head) {}
+      : index_(index), base_(base), head_(base.head), next_pack_(base.next_pack) {}
   ~MemoryWriter() override {
     if (!committed_) index_.EndWrite();
   }
@@ -260,22 +260,48 @@ class MemoryWriter : public IndexWriter {
 
   Status AddPacks(std::span<const PackContents> packs) override {
     for (const PackContents& pack : packs) {
-      RETURN_IF_ERROR(Later([info = pack.info, pack_state = pack.state,
-                             frames = std::vector(pack.frames.begin(), pack.frames.end()),
-                             blobs = std::vector(pack.blobs.begin(), pack.blobs.end())](
-                                State& state) { state.AddPack(info, pack_state, frames, blobs); }));
+      const auto count = static_cast<uint32_t>(pack.blobs.size());
+      ASSIGN_OR_RETURN(const auto number, BeginPack(pack.info, pack.frames, count));
+      RETURN_IF_ERROR(SetPackState(pack.info.name, pack.state));
+      if (!number) continue;
+      std::vector<BlobEntry> entries;
+      for (uint32_t i = 0; i < count; ++i) entries.push_back(EntryOf(pack.blobs[i], *number, i));
+      RETURN_IF_ERROR(Insert(std::move(entries)));
     }
     return OkStatus();
   }
+  StatusOr<std::optional<PackNumber>> BeginPack(const PackInfo& info,
+                                                std::span<const FrameInfo> frames,
+                                                uint32_t blobs) override {
+    RETURN_IF_ERROR(error_);
+    const std::optional<KnownPack> known = FindPack(info.name);
+    if (known && known->state != PackState::kPurged) return std::nullopt;
+    const PackNumber number = known ? known->number : next_pack_++;
+    packs_[info.name] = KnownPack{number, PackState::kPurged};
+    RETURN_IF_ERROR(Later([number, info, blobs, all = std::vector(frames.begin(), frames.end())](
+                              State& state) { state.BeginPack(number, info, all, blobs); }));
+    return number;
+  }
+  Status AddPlaces(std::span<const PlacedBlob> places) override {
+    std::vector<BlobEntry> entries;
+    for (const auto& [ref, place] : places) entries.push_back({ref.id, ref.kind, place});
+    return Insert(std::move(entries));
+  }
+  bool IsLarge() const override { return false; }
   Status SetPackState(const PackName& name, PackState pack_state) override {
+    if (std::optional<KnownPack> known = FindPack(name)) {
+      packs_[name] = KnownPack{known->number, pack_state};
+    }
     return Later([=](State& state) { state.SetPackState(name, pack_state); });
   }
   Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) override {
+    packs_[name] = std::nullopt;
     return Later([name, all = std::vector(blobs.begin(), blobs.end())](State& state) {
       state.RemovePack(name, all);
     });
   }
   Status RemovePacks(std::span<const PackName> names) override {
+    for (const PackName& name : names) packs_[name] = std::nullopt;
     return Later(
         [all = std::vector(names.begin(), names.end())](State& state) { state.RemovePacks(all); });
   }
@@ -287,6 +313,8 @@ class MemoryWriter : public IndexWriter {
   }
   Status Clear() override {
     head_ = {};
+    cleared_ = true;
+    packs_.clear();
     return Later([](State& state) { state.Clear(); });
   }
 
@@ -342,6 +370,22 @@ class MemoryWriter : public IndexWriter {
   }
 
  private:
+  struct KnownPack {
+    PackNumber number = 0;
+    PackState state = PackState::kLive;
+  };
+
+  // As it is after the calls so far.
+  std::optional<KnownPack> FindPack(const PackName& name) const {
+    if (const auto changed = packs_.find(name); changed != packs_.end()) return changed->second;
+    const auto number = base_.numbers.find(name);
+    if (cleared_ || number == base_.numbers.end()) return std::nullopt;
+    return KnownPack{number->second, base_.packs.at(number->second).row.state};
+  }
+  Status Insert(std::vector<BlobEntry> entries) {
+    return Later(
+        [all = std::move(entries)](State& state) { state.blobs.insert(all.begin(), all.end()); });
+  }
   Status Later(std::function<void(State&)> change) {
     RETURN_IF_ERROR(error_);
     changes_.push_back(std::move(change));
@@ -358,6 +402,9 @@ class MemoryWriter : public IndexWriter {
   IndexHead head_;
   std::vector<std::function<void(State&)>> changes_;  // in the order of the calls
   std::map<Bytes, std::optional<Bytes>> notes_;       // new values; nothing for a removed one
+  PackNumber next_pack_;
+  bool cleared_ = false;
+  absl::flat_hash_map<PackName, std::optional<KnownPack>> packs_;  // changed; nothing: removed
   Status error_;
   bool committed_ = false;
 };

@@ -2,6 +2,8 @@
 #include "core/repo/index_sync.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,8 +20,8 @@ namespace {
 constexpr std::string_view kPredecessorNote = "head/predecessor";
 // Note that is changed whenever the index is emptied: who fills it sees that another does too.
 constexpr std::string_view kFillingNote = "filling";
-// Blobs in one transaction at most, save for a pack that has more: each may take a page of memory.
-constexpr size_t kBlobsPerTransaction = 100'000;
+// Places that are handed to the index at once.
+constexpr size_t kPlacesAtOnce = 1024;
 
 IndexHead ToIndexHead(const JournalHead& head) { return {head.number, head.hash}; }
 
@@ -43,6 +45,13 @@ StatusOr<IndexSync::Basis> IndexSync::BasisOf(View& view) {
   return basis;
 }
 
+StatusOr<std::unique_ptr<IndexWriter>> IndexSync::WriteOn(const Basis& basis) {
+  ASSIGN_OR_RETURN(auto writer, index_.Write());
+  ASSIGN_OR_RETURN(const Basis now, BasisOf(*writer));
+  if (now != basis) writer.reset();
+  return writer;
+}
+
 StatusOr<JournalHead> IndexSync::Run() {
   for (;;) {
     JournalHead head;
@@ -51,7 +60,14 @@ StatusOr<JournalHead> IndexSync::Run() {
       ASSIGN_OR_RETURN(const IndexHead known, reader->Head());
       head = {known.number, known.hash};
     }
-    if (head.number == 0) return Rebuild();
+    if (head.number == 0) {
+      // What is there may be another's who fills it at this moment, or was interrupted: it is
+      // completed. Were it emptied, two of them could empty it in turn for ever.
+      ASSIGN_OR_RETURN(const JournalState state, journal_.ReadState());
+      ASSIGN_OR_RETURN(const bool done, ApplyState(state));
+      if (done) return state.head();
+      continue;
+    }
     ASSIGN_OR_RETURN(const std::optional<Record> next, journal_.NextRecord(head));
     if (next) {
       RETURN_IF_ERROR(ApplyRecord(*next).status());
@@ -116,16 +132,17 @@ StatusOr<bool> IndexSync::StillStands(const JournalHead& head) {
   return record->has_value() && (*record)->hash == head.hash;
 }
 
-StatusOr<PackFooter> IndexSync::Footer(const PackInfo& info) {
+StatusOr<IndexSync::Footer> IndexSync::ReadFooter(const PackInfo& info) {
   if (known_ != nullptr) {
-    if (const auto it = known_->find(info.name); it != known_->end()) return it->second;
+    if (const auto it = known_->find(info.name); it != known_->end()) return Footer(&it->second);
   }
   StatusOr<PackFooter> footer = ReadPackFooter(store_, info, repository_);
   // A pack that is damaged, or gone because a later record purges it, must not keep everybody from
   // the others: nothing is found in it then, and `check` names it.
   const StatusCode code = footer.status().code();
-  if (code == StatusCode::kNotFound || code == StatusCode::kDataLoss) return PackFooter{};
-  return footer;
+  if (code == StatusCode::kNotFound || code == StatusCode::kDataLoss) return Footer(PackFooter{});
+  RETURN_IF_ERROR(footer.status());
+  return Footer(*std::move(footer));
 }
 
 // As they are after the record's holds, releases and tags.
@@ -208,6 +225,7 @@ StatusOr<bool> IndexSync::ApplyState(const JournalState& state) {
         gone.push_back(pack.info.name);
         return true;
       }
+      if (pack.state == PackState::kPurged) return true;  // is not complete
       present.insert(pack.info.name);
       if (entry->state != pack.state) changed.emplace_back(pack.info.name, entry->state);
       return true;
@@ -253,28 +271,118 @@ StatusOr<RecordHash> IndexSync::PredecessorOf(const JournalHead& head) {
 }
 
 StatusOr<bool> IndexSync::AddPacks(const std::vector<PackEntry>& packs, const Basis& basis,
-                                   const std::function<Status(IndexWriter&)>& finish) {
-  size_t next = 0;
-  do {
-    const size_t first = next;
-    std::vector<PackFooter> footers;
-    for (size_t blobs = 0; next < packs.size() && blobs < kBlobsPerTransaction; ++next) {
-      ASSIGN_OR_RETURN(PackFooter footer, Footer(packs[next].info));
-      blobs += footer.blobs.size();
-      footers.push_back(std::move(footer));
+                                   const Finish& finish) {
+  std::vector<Footer> footers;
+  std::vector<PackContents> contents;
+  for (size_t blobs = 0; footers.size() < packs.size();) {
+    ASSIGN_OR_RETURN(Footer footer, ReadFooter(packs[footers.size()].info));
+    blobs += footer->blobs.size();
+    footers.push_back(std::move(footer));
+    if (blobs > limits_.unsorted_blobs) {
+      return AddManyPacks(packs, std::move(footers), basis, finish);
     }
-    std::vector<PackContents> contents;
-    for (size_t i = 0; i < footers.size(); ++i) {
-      const PackEntry& pack = packs[first + i];
-      contents.push_back({pack.info, pack.state, footers[i].frames, footers[i].blobs});
+  }
+  for (size_t i = 0; i < packs.size(); ++i) {
+    contents.push_back({packs[i].info, packs[i].state, footers[i]->frames, footers[i]->blobs});
+  }
+  ASSIGN_OR_RETURN(const auto writer, WriteOn(basis));
+  if (writer == nullptr) return false;
+  RETURN_IF_ERROR(writer->AddPacks(contents));
+  RETURN_IF_ERROR(finish(*writer));
+  RETURN_IF_ERROR(writer->Commit());
+  return true;
+}
+
+StatusOr<bool> IndexSync::AddManyPacks(const std::vector<PackEntry>& packs,
+                                       std::vector<Footer> footers, const Basis& basis,
+                                       const Finish& finish) {
+  auto places = std::make_unique<PlaceSorter>(limits_.sort_memory_bytes);
+  PackNumbers numbers;
+  StatusOr<bool> begun = BeginPacks(packs, std::move(footers), basis, *places, numbers);
+  if (places->failed()) {
+    // Where no temporary files can be made it costs memory.
+    places = std::make_unique<PlaceSorter>(std::numeric_limits<size_t>::max());
+    numbers.clear();
+    begun = BeginPacks(packs, {}, basis, *places, numbers);
+  }
+  RETURN_IF_ERROR(begun.status());
+  if (!*begun) return false;
+  ASSIGN_OR_RETURN(const bool added, AddPlaces(*places, numbers, basis));
+  if (!added) return false;
+  places.reset();
+  ASSIGN_OR_RETURN(const auto writer, WriteOn(basis));
+  if (writer == nullptr) return false;
+  for (const PackEntry& pack : packs) {
+    RETURN_IF_ERROR(writer->SetPackState(pack.info.name, pack.state));
+  }
+  RETURN_IF_ERROR(finish(*writer));
+  RETURN_IF_ERROR(writer->Commit());
+  return true;
+}
+
+StatusOr<bool> IndexSync::BeginPacks(const std::vector<PackEntry>& packs,
+                                     std::vector<Footer> footers, const Basis& basis,
+                                     PlaceSorter& places, PackNumbers& numbers) {
+  while (numbers.size() < packs.size()) {
+    // All reading comes before the transaction that needs it.
+    std::vector<std::pair<Footer, uint32_t>> batch;  // without blobs, and how many they were
+    const size_t first = numbers.size();
+    for (size_t rows = 0;
+         first + batch.size() < packs.size() && rows < limits_.rows_per_transaction;) {
+      const size_t at = first + batch.size();
+      Footer footer(nullptr);
+      if (at < footers.size()) {
+        footer = std::move(footers[at]);
+      } else {
+        ASSIGN_OR_RETURN(footer, ReadFooter(packs[at].info));
+      }
+      const auto blobs = static_cast<uint32_t>(footer->blobs.size());
+      for (uint32_t i = 0; i < blobs; ++i) {
+        const BlobInfo& blob = footer->blobs[i];
+        RETURN_IF_ERROR(places.Add(
+            {blob.ref, {static_cast<PackNumber>(at), i, blob.frame, blob.offset, blob.bytes}}));
+      }
+      footer.ForgetBlobs();
+      rows += 1 + footer->frames.size();
+      batch.emplace_back(std::move(footer), blobs);
     }
-    ASSIGN_OR_RETURN(const auto writer, index_.Write());
-    ASSIGN_OR_RETURN(const Basis now, BasisOf(*writer));
-    if (now != basis) return false;
-    RETURN_IF_ERROR(writer->AddPacks(contents));
-    if (next == packs.size()) RETURN_IF_ERROR(finish(*writer));
+    ASSIGN_OR_RETURN(const auto writer, WriteOn(basis));
+    if (writer == nullptr) return false;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const auto& [footer, blobs] = batch[i];
+      ASSIGN_OR_RETURN(const std::optional<PackNumber> number,
+                       writer->BeginPack(packs[first + i].info, footer->frames, blobs));
+      numbers.push_back(number);
+    }
     RETURN_IF_ERROR(writer->Commit());
-  } while (next < packs.size());
+  }
+  RETURN_IF_ERROR(places.Finish());
+  return true;
+}
+
+StatusOr<bool> IndexSync::AddPlaces(PlaceSorter& places, const PackNumbers& numbers,
+                                    const Basis& basis) {
+  const size_t at_once = std::min(kPlacesAtOnce, limits_.rows_per_transaction);
+  std::vector<PlacedBlob> rows;
+  for (bool more = true; more;) {
+    ASSIGN_OR_RETURN(const auto writer, WriteOn(basis));
+    if (writer == nullptr) return false;
+    for (size_t added = 0; more && added < limits_.rows_per_transaction && !writer->IsLarge();) {
+      rows.clear();
+      while (rows.size() < at_once) {
+        PlacedBlob placed;
+        ASSIGN_OR_RETURN(more, places.Next(&placed));
+        if (!more) break;
+        const std::optional<PackNumber> number = numbers[placed.place.pack];
+        if (!number) continue;
+        placed.place.pack = *number;
+        rows.push_back(placed);
+      }
+      RETURN_IF_ERROR(writer->AddPlaces(rows));
+      added += rows.size();
+    }
+    RETURN_IF_ERROR(writer->Commit());
+  }
   return true;
 }
 

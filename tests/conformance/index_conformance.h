@@ -13,6 +13,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/index/index.h"
@@ -169,7 +171,7 @@ TEST_P(IndexConformanceTest, KeepsAllPlacesOfABlobInAscendingOrder) {
                                      PlaceIn(second, 3, 0), PlaceIn(second, 3, 1)));
 }
 
-TEST_P(IndexConformanceTest, AddingAKnownPackSetsItsStateOnly) {
+TEST_P(IndexConformanceTest, AddingACompletePackSetsItsStateOnly) {
   const TestPack pack = MakePack(1, 3);
   Add(pack);
   TestPack other = MakePack(2, 5);
@@ -178,6 +180,139 @@ TEST_P(IndexConformanceTest, AddingAKnownPackSetsItsStateOnly) {
   EXPECT_THAT(AllPacks(), ElementsAre(IndexPack{1, pack.info, PackState::kCondemned, 1, 3}));
   EXPECT_THAT(AllBlobs(), SizeIs(3));
   EXPECT_THAT(Find(other.blobs[0].ref), IsEmpty());
+}
+
+// The places of packs that were begun with these numbers, in ascending order of ids.
+inline std::vector<PlacedBlob> PlacesOf(
+    const std::vector<std::pair<PackNumber, const TestPack*>>& packs) {
+  std::vector<PlacedBlob> places;
+  for (const auto& [number, pack] : packs) {
+    for (uint32_t i = 0; i < pack->blobs.size(); ++i) {
+      places.push_back({pack->blobs[i].ref, PlaceIn(*pack, number, i)});
+    }
+  }
+  std::sort(places.begin(), places.end(), [](const PlacedBlob& a, const PlacedBlob& b) {
+    return std::tie(a.ref.id, a.ref.kind, a.place) < std::tie(b.ref.id, b.ref.kind, b.place);
+  });
+  return places;
+}
+
+inline StatusOr<std::optional<PackNumber>> Begin(IndexWriter& writer, const TestPack& pack) {
+  return writer.BeginPack(pack.info, pack.frames, static_cast<uint32_t>(pack.blobs.size()));
+}
+
+TEST_P(IndexConformanceTest, PlacesOfABegunPackCountOnceItIsComplete) {
+  const BlobRef shared = TestBlob(1);
+  const TestPack whole = MakePack(1, {shared});
+  const TestPack begun = MakePack(2, {TestBlob(2), shared});
+  Add(whole);
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_THAT(Begin(writer, begun), IsOkAndHolds(Optional(PackNumber{2})));
+    return OkStatus();
+  });
+  const auto places = PlacesOf({{2, &begun}});
+  for (const PlacedBlob& place : places) {
+    Write([&](IndexWriter& writer) { return writer.AddPlaces(std::span(&place, 1)); });
+    EXPECT_THAT(Find(shared), ElementsAre(PlaceIn(whole, 1, 0)));
+    EXPECT_THAT(Find(TestBlob(2)), IsEmpty());
+    EXPECT_THAT(AllBlobs(), SizeIs(1));
+  }
+  EXPECT_THAT(AllPacks(), ElementsAre(Field(&IndexPack::state, PackState::kLive),
+                                      IndexPack{2, begun.info, PackState::kPurged, 1, 2}));
+  Write([&](IndexWriter& writer) {
+    return writer.SetPackState(begun.info.name, PackState::kCondemned);
+  });
+  EXPECT_THAT(Find(shared), ElementsAre(PlaceIn(whole, 1, 0), PlaceIn(begun, 2, 1)));
+  EXPECT_THAT(Find(TestBlob(2)), ElementsAre(PlaceIn(begun, 2, 0)));
+  EXPECT_THAT(Read()->FindPack(2),
+              IsOkAndHolds(Optional(IndexPack{2, begun.info, PackState::kCondemned, 1, 2})));
+  EXPECT_THAT(Read()->FindFrame(2, 0), IsOkAndHolds(Optional(begun.frames[0])));
+}
+
+TEST_P(IndexConformanceTest, BeginningAgainGivesTheSameNumberAndTheSameRows) {
+  const TestPack pack = MakePack(1, 300);
+  const auto places = PlacesOf({{1, &pack}});
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_THAT(Begin(writer, pack), IsOkAndHolds(Optional(PackNumber{1})));
+    EXPECT_THAT(Begin(writer, pack), IsOkAndHolds(Optional(PackNumber{1})));
+    return writer.AddPlaces(std::span(places).first(200));
+  });
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_THAT(Begin(writer, pack), IsOkAndHolds(Optional(PackNumber{1})));
+    EXPECT_OK(writer.AddPlaces(places));
+    EXPECT_OK(writer.AddPlaces(std::span(places).subspan(100)));
+    return writer.SetPackState(pack.info.name, PackState::kLive);
+  });
+  EXPECT_THAT(AllPacks(), ElementsAre(IndexPack{1, pack.info, PackState::kLive, 5, 300}));
+  EXPECT_THAT(AllBlobs(), SizeIs(300));
+  for (uint32_t i = 0; i < 300; ++i) {
+    EXPECT_THAT(Find(pack.blobs[i].ref), ElementsAre(PlaceIn(pack, 1, i)));
+  }
+}
+
+TEST_P(IndexConformanceTest, DoesNotBeginAPackThatIsComplete) {
+  const TestPack live = MakePack(1, 3);
+  const TestPack added = MakePack(2, 3);
+  const TestPack removed = MakePack(3, 3);
+  Add(live);
+  Add(removed);
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_THAT(Begin(writer, live), IsOkAndHolds(Eq(std::nullopt)));
+    EXPECT_OK(writer.AddPack(added.info, PackState::kCondemned, added.frames, added.blobs));
+    EXPECT_THAT(Begin(writer, added), IsOkAndHolds(Eq(std::nullopt)));
+    EXPECT_OK(writer.RemovePack(removed.info.name, removed.blobs));
+    EXPECT_THAT(Begin(writer, removed), IsOkAndHolds(Optional(PackNumber{4})));
+    EXPECT_OK(writer.Clear());
+    EXPECT_THAT(Begin(writer, live), IsOkAndHolds(Optional(PackNumber{5})));
+    return OkStatus();
+  });
+  EXPECT_THAT(AllPacks(), ElementsAre(IndexPack{5, live.info, PackState::kPurged, 1, 3}));
+}
+
+TEST_P(IndexConformanceTest, BeginningWithWhatWasNotReadBeforeReplacesIt) {
+  const TestPack pack = MakePack(1, 100);
+  Write([&](IndexWriter& writer) { return writer.BeginPack(pack.info, {}, 0).status(); });
+  Write([&](IndexWriter& writer) { return Begin(writer, pack).status(); });
+  EXPECT_THAT(Read()->FindFrame(1, 1), IsOkAndHolds(Optional(pack.frames[1])));
+  // And one who cannot read it any more takes nothing away.
+  Write([&](IndexWriter& writer) { return writer.BeginPack(pack.info, {}, 0).status(); });
+  EXPECT_THAT(Read()->FindPack(1),
+              IsOkAndHolds(Optional(IndexPack{1, pack.info, PackState::kPurged, 2, 100})));
+}
+
+TEST_P(IndexConformanceTest, AddingAPackThatWasBegunCompletesIt) {
+  const TestPack pack = MakePack(1, 100);
+  const auto places = PlacesOf({{1, &pack}});
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_OK(Begin(writer, pack));
+    return writer.AddPlaces(std::span(places).first(50));
+  });
+  Add(pack);
+  EXPECT_THAT(AllPacks(), ElementsAre(IndexPack{1, pack.info, PackState::kLive, 2, 100}));
+  EXPECT_THAT(AllBlobs(), SizeIs(100));
+}
+
+TEST_P(IndexConformanceTest, AddsPlacesOfManyPacksInAnyOrder) {
+  const TestPack first = MakePack(1, 500);
+  const TestPack second = MakePack(2, 500);
+  auto places = PlacesOf({{1, &first}, {2, &second}});
+  std::rotate(places.begin(), places.begin() + 300, places.end());
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_OK(Begin(writer, first));
+    return Begin(writer, second).status();
+  });
+  for (size_t at = 0; at < places.size(); at += 100) {
+    Write(
+        [&](IndexWriter& writer) { return writer.AddPlaces(std::span(places).subspan(at, 100)); });
+  }
+  Write([&](IndexWriter& writer) -> Status {
+    EXPECT_OK(writer.SetPackState(first.info.name, PackState::kLive));
+    return writer.SetPackState(second.info.name, PackState::kLive);
+  });
+  const auto all = AllBlobs();
+  EXPECT_THAT(all, SizeIs(1000));
+  EXPECT_THAT(std::is_sorted(all.begin(), all.end()), IsTrue());
+  EXPECT_THAT(Find(second.blobs[77].ref), ElementsAre(PlaceIn(second, 2, 77)));
 }
 
 TEST_P(IndexConformanceTest, AddsAPackThatStandsTwiceInOneCallOnce) {

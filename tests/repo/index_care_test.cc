@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "core/repo/check.h"
 #include "core/repo/forget.h"
-#include "core/repo/index_sync.h"
 #include "core/repo/prune.h"
+#include "tests/repo/index_answers.h"
 #include "tests/repo/restore_fixture.h"
 
 namespace cairn::testing {
@@ -22,53 +19,6 @@ using ::testing::AnyOf;
 using ::testing::Eq;
 using ::testing::IsEmpty;
 using ::testing::Lt;
-
-// All that an index answers, with packs by name: their numbers are its own.
-struct Answers {
-  IndexHead head;
-  std::map<PackName, std::tuple<PackInfo, PackState, std::vector<FrameInfo>>> packs;
-  std::set<std::tuple<BlobKind, BlobId, PackName, uint32_t, uint32_t, uint32_t, uint32_t>> places;
-  std::map<SnapshotId, IndexSnapshot> snapshots;
-  friend bool operator==(const Answers&, const Answers&) = default;
-};
-
-StatusOr<Answers> AnswersOf(Index& index) {
-  Answers answers;
-  ASSIGN_OR_RETURN(const auto reader, index.Read());
-  ASSIGN_OR_RETURN(answers.head, reader->Head());
-  std::vector<IndexPack> packs;
-  RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
-    packs.push_back(pack);
-    return true;
-  }));
-  std::map<PackNumber, PackName> names;
-  for (const IndexPack& pack : packs) {
-    names[pack.number] = pack.info.name;
-    std::vector<FrameInfo> frames;
-    for (uint32_t i = 0; i < pack.frames; ++i) {
-      ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame, reader->FindFrame(pack.number, i));
-      if (!frame) return DataLoss("a frame is missing");
-      frames.push_back(*frame);
-    }
-    answers.packs[pack.info.name] = {pack.info, pack.state, std::move(frames)};
-  }
-  std::vector<std::pair<BlobRef, Place>> places;
-  RETURN_IF_ERROR(reader->ForEachBlob([&](const BlobRef& ref, const Place& place) {
-    places.emplace_back(ref, place);
-    return true;
-  }));
-  for (const auto& [ref, place] : places) {
-    answers.places.insert({ref.kind, ref.id, names.at(place.pack), place.ordinal, place.frame,
-                           place.offset, place.bytes});
-    ASSIGN_OR_RETURN(const PlaceList found, reader->FindBlob(ref));
-    if (std::ranges::find(found, place) == found.end()) return DataLoss("a blob is not found");
-  }
-  RETURN_IF_ERROR(reader->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
-    answers.snapshots[snapshot.id] = snapshot;
-    return true;
-  }));
-  return answers;
-}
 
 class IndexCareTest : public RestoreTest {
  protected:
