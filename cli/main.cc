@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the arguments, runs the command they name, and turns its result into an exit code.
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -128,4 +130,9 @@ ExitCode Main(int argc, char** argv) {
 }  // namespace
 }  // namespace cairn
 
-int main(int argc, char** argv) { return static_cast<int>(cairn::Main(argc, argv)); }
+int main(int argc, char** argv) {
+  // An arena of malloc for every thread keeps what each of them once used: a sixth of a first
+  // snapshot's memory. Most allocations are served from the threads' own caches anyway.
+  (void)mallopt(M_ARENA_MAX, 2);
+  return static_cast<int>(cairn::Main(argc, argv));
+}

@@ -3,6 +3,7 @@ find_package(absl REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 
 # BLAKE3: an installed libblake3 where there is one; else its own C sources and assembly from

@@ -54,7 +54,8 @@ struct NameList::State {
   }
 
   Status MoveToSorter(const std::string& temp_directory) {
-    sorter.emplace(ExternalSorter::Options{.temp_directory = temp_directory});
+    sorter.emplace(
+        ExternalSorter::Options{.memory_bytes = kArenaBytes, .temp_directory = temp_directory});
     for (const uint32_t place : places) {
       RETURN_IF_ERROR(sorter->Add(AsBytes(std::string_view(&arena[place]))));
     }

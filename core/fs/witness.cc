@@ -16,6 +16,10 @@ constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
 // Longer than a tick of the coarse clock at the slowest rate of a kernel (100 Hz).
 constexpr int64_t kTick = 10'000'000;
 constexpr int64_t kCoarseTick = 2 * kNanosecondsPerSecond;  // FAT's
+// The bit of a witness that says that it is no tentative one.
+constexpr Witness kSettled = 1;
+// Longer than a tick of any server's clock, FAT's among them. Whole seconds are compared.
+constexpr int64_t kSettlingSeconds = 2;
 // Dirty pages are written back after 30 s (vm.dirty_expire_centisecs), and a page that was written
 // back is stamped again when it is next written to.
 constexpr int64_t kWritebackSeconds = 120;
@@ -63,7 +67,23 @@ Witness MakeWitness(const FileStatus& status, const FileSystemTraits& traits) {
   const Hash256 hash = Blake3Hash(fields);
   Witness witness = 0;
   for (int i = 0; i < 8; ++i) witness |= uint64_t{hash[i]} << (8 * i);
-  return witness == 0 ? 1 : witness;
+  return witness | kSettled;
+}
+
+Witness MakeTentative(Witness settled) {
+  const Witness tentative = settled & ~kSettled;
+  return tentative == 0 ? kSettled << 1 : tentative;
+}
+
+bool IsTentative(Witness witness) { return witness != 0 && (witness & kSettled) == 0; }
+
+Witness WitnessToEarn(Witness seen, const FileStatus& status, const Timestamp& before_stat,
+                      const FileSystemTraits& traits, const Remembered& remembered) {
+  if (IsRacy(status, before_stat, traits)) return 0;
+  if (traits.own_clock) return seen;
+  const bool second_run = remembered.witness == MakeTentative(seen) && remembered.tentative_at &&
+                          *remembered.tentative_at < before_stat.seconds - kSettlingSeconds;
+  return second_run ? seen : MakeTentative(seen);
 }
 
 Timestamp CoarseNow() {
@@ -96,7 +116,7 @@ bool NobodyWrites(int descriptor, const FileSystemTraits& traits) {
 DirectoryHasher::DirectoryHasher() = default;
 
 void DirectoryHasher::Add(std::string_view name, Witness witness) {
-  if (witness == 0) spoiled_ = true;
+  if ((witness & kSettled) == 0) spoiled_ = true;
   if (spoiled_) return;
   // A NUL ends the name: the sequence can be read back, so different ones hash differently.
   std::array<uint8_t, 9> tail{};

@@ -20,11 +20,29 @@ namespace cairn {
 //
 // 64 bits are enough, as a witness is only ever compared with the one that the same path had
 // before: it meets one other value, not a set of them, so that a change is overlooked by chance
-// once in 2^64. Who forges one (by setting the time of day, say) hides his own file only.
+// once in 2^63. Who forges one (by setting the time of day, say) hides his own file only.
+//
+// Where the times are a server's (network, FUSE), its clock may stand behind ours, and a file that
+// can still change within its tick looks settled. There a first run leaves a tentative witness,
+// which is equal to none either; a second one that begins 2 s later and finds the same status reads
+// the file once more and settles it.
 using Witness = uint64_t;
 
-// Never zero.
+// Settled: neither zero nor tentative.
 Witness MakeWitness(const FileStatus& status, const FileSystemTraits& traits);
+Witness MakeTentative(Witness settled);
+bool IsTentative(Witness witness);
+
+// What an earlier run left: a witness, and when it ended, if that was tentative (seconds).
+struct Remembered {
+  Witness witness = 0;
+  std::optional<int64_t> tentative_at;
+};
+
+// The witness that an entry may get by being read now: `seen` is that of its status when the coarse
+// clock showed `before_stat`. Zero if it is racy.
+Witness WitnessToEarn(Witness seen, const FileStatus& status, const Timestamp& before_stat,
+                      const FileSystemTraits& traits, const Remembered& remembered);
 
 // The clock that the kernel stamps files with (CLOCK_REALTIME_COARSE), to be read before the first
 // statx of a directory's entries.
@@ -52,7 +70,7 @@ bool NobodyWrites(int descriptor, const FileSystemTraits& traits);
 class DirectoryHasher {
  public:
   DirectoryHasher();
-  // A zero witness spoils the hash: Finish returns nothing. `name` holds no NUL.
+  // A witness that is not settled spoils the hash: Finish returns nothing. `name` holds no NUL.
   void Add(std::string_view name, Witness witness);
   std::optional<std::array<uint8_t, 16>> Finish() const;
 

@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <thread>
 #include <utility>
 
@@ -260,6 +263,27 @@ StatusOr<std::pair<uint64_t, uint64_t>> Env::FileId() const {
   struct stat stat;
   if (fstat(fd, &stat) != 0) return ErrnoError(errno, "stat", "index");
   return std::pair<uint64_t, uint64_t>(stat.st_dev, stat.st_ino);
+}
+
+void Env::ReleasePages() const {
+  const StatusOr<std::pair<uint64_t, uint64_t>> id = FileId();
+  if (!id.ok()) return;
+  // LMDB does not tell where its map is. The number of the device is of no use: that of a btrfs
+  // subvolume differs here and in stat.
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0;
+    uintptr_t end = 0;
+    uint64_t inode = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " r--s %*s %*s %" SCNu64, &begin, &end,
+                    &inode) != 3 ||
+        inode != id->second || !line.ends_with("/data.mdb")) {
+      continue;
+    }
+    // A shared map of a file loses nothing by it, whoever reads there now. Without effect it only
+    // costs memory.
+    (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
 }
 
 StatusOr<uint64_t> Env::FileBytes() const {

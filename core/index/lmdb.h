@@ -100,6 +100,7 @@ class Txn {
   StatusOr<uint64_t> CountRows(TableId table);
   // Of those that hold rows.
   StatusOr<uint64_t> CountLeafPages(TableId table);
+  Env& env() { return env_; }
 
  protected:
   Txn(Env& env, MDB_txn* txn) : env_(env), txn_(txn) {}
@@ -199,6 +200,9 @@ class Env {
   // Writes a copy without the free pages to the empty `directory`, as durable as a copy can be
   // before its directory is. Seconds for gigabytes; a read transaction all the while.
   Status CopyCompact(const std::string& directory);
+  // Takes the pages that this process has touched out of its memory; they stay in the system's
+  // cache. A process that has passed over the whole of a large index is not charged with it.
+  void ReleasePages() const;
 
  private:
   friend class Txn;

@@ -372,6 +372,7 @@ Status LmdbWriter::Commit() {
   RETURN_IF_ERROR(error_);
   error_ = Internal("index: the writer has committed already");
   const Status status = txn_->Commit();
+  if (IsLarge()) txn_->env().ReleasePages();
   txn_.reset();
   return status;
 }

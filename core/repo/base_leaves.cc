@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/base_leaves.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <utility>
 
 namespace cairn {
@@ -16,29 +19,31 @@ StatusOr<TreeNode> ReadNode(BlobSource& source, const BlobId& id) {
 StatusOr<BaseLeaves> BaseLeaves::Open(BlobSource& source, const BlobId& top) {
   BaseLeaves leaves(source);
   ASSIGN_OR_RETURN(TreeNode node, ReadNode(source, top));
-  leaves.leaves_.push_back(top);
   if (node.level == 0) {
+    const std::string last = node.entries.empty() ? "" : node.entries.back().name;
+    leaves.items_.push_back({last, node.entries.size(), top});
     leaves.only_ = std::move(node);
     return leaves;
   }
-  // Level by level: from the ids of one to those of the next.
-  for (uint8_t level = node.level; level > 0; --level) {
-    std::vector<BlobId> below;
-    for (const BlobId& id : leaves.leaves_) {
-      ASSIGN_OR_RETURN(node, ReadNode(source, id));
-      if (node.level != level) return DataLoss("tree " + id.Hex() + ": wrong level");
-      for (const NamedChild& child : node.children) below.push_back(child.id);
+  leaves.items_ = std::move(node.children);
+  // Level by level: from the items of one to those of the next.
+  for (uint8_t level = node.level - 1; level > 0; --level) {
+    std::vector<NamedChild> below;
+    for (const NamedChild& item : leaves.items_) {
+      ASSIGN_OR_RETURN(node, ReadNode(source, item.id));
+      if (node.level != level) return DataLoss("tree " + item.id.Hex() + ": wrong level");
+      std::move(node.children.begin(), node.children.end(), std::back_inserter(below));
     }
-    leaves.leaves_ = std::move(below);
+    leaves.items_ = std::move(below);
   }
   return leaves;
 }
 
-StatusOr<TreeNode> BaseLeaves::Next(BlobId* id) {
-  *id = leaves_[next_++];
+StatusOr<TreeNode> BaseLeaves::Read(size_t index) {
   if (only_) return *std::exchange(only_, std::nullopt);
-  ASSIGN_OR_RETURN(TreeNode node, ReadNode(*source_, *id));
-  if (node.level != 0) return DataLoss("tree " + id->Hex() + ": wrong level");
+  const BlobId& id = items_[index].id;
+  ASSIGN_OR_RETURN(TreeNode node, ReadNode(*source_, id));
+  if (node.level != 0) return DataLoss("tree " + id.Hex() + ": wrong level");
   return node;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The leaves of a directory in the base snapshot, one at a time: what a span of the walk is
-// compared with. Memory: the inner items of the directory, and one leaf. Thread-compatible.
+// The leaves of a directory in the base snapshot: what the spans of the walk are compared with.
+// Memory: the inner items of the directory, and one leaf.
 #pragma once
 
 #include <optional>
@@ -17,18 +17,17 @@ class BaseLeaves {
   // Reads the inner nodes below `top`. `source` must outlive it.
   static StatusOr<BaseLeaves> Open(BlobSource& source, const BlobId& top);
 
-  const std::vector<BlobId>& ids() const { return leaves_; }
-  bool AtEnd() const { return next_ == leaves_.size(); }
-  // REQUIRES: !AtEnd(). `id` gets the leaf's own.
-  StatusOr<TreeNode> Next(BlobId* id);
+  // In the order of their names, as their parents' items have them.
+  const std::vector<NamedChild>& items() const { return items_; }
+  // The leaf at `items()[index]`. Each is read once; different ones at the same time.
+  StatusOr<TreeNode> Read(size_t index);
 
  private:
   explicit BaseLeaves(BlobSource& source) : source_(&source) {}
 
   BlobSource* source_;
-  std::vector<BlobId> leaves_;
-  size_t next_ = 0;
-  std::optional<TreeNode> only_;  // of a directory of one node
+  std::vector<NamedChild> items_;
+  std::optional<TreeNode> only_;  // of a directory of one node, until it is read
 };
 
 }  // namespace cairn

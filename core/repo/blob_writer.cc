@@ -132,7 +132,7 @@ StatusOr<SealedFrame> BlobWriter::Seal(const RawFrame& frame, const ChosenBases&
   const double plain_share = static_cast<double>(chosen.stored_bytes) /
                              static_cast<double>(std::max<uint64_t>(chosen.raw_bytes, 1));
   std::unique_ptr<FrameCodecContext> codec = BorrowCodec();
-  StatusOr<SealedFrame> sealed = codec->SealDelta(frame, prefix, plain_share, repository_.hasher());
+  StatusOr<SealedFrame> sealed = codec->SealDelta(frame, prefix, plain_share);
   ReturnCodec(std::move(codec));
   if (sealed.ok() && !sealed->info.bases.empty()) {
     dependents_.Add(chosen.frames);

@@ -117,7 +117,7 @@ class BlobWriter : public BlobSink {
   // Work of an interrupted run is found by the next one if it was named.
   static constexpr uint64_t kNamePacksBytes = 1 * kGiB;
   // What no record names is remembered in memory: some 120 bytes a blob.
-  static constexpr uint64_t kNamePacksBlobs = 256 * 1024;
+  static constexpr uint64_t kNamePacksBlobs = 128 * 1024;
   // Raw bytes of frames that wait to be compressed by others.
   static constexpr uint64_t kBesideBytes = 16 * kMiB;
 

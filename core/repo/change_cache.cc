@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kChangesMemoryBytes = 8 * kMiB;
 // Entries of a leaf at most (docs/format.md).
 constexpr size_t kMaxWitnesses = 1024;
+// The first byte of a row: what comes before the witnesses.
+enum : uint8_t { kNeither = 0, kHash = 1, kTentative = 2 };
 
 ChangeCache::Key Cut16(const Hash256& hash) {
   ChangeCache::Key key;
@@ -26,8 +28,15 @@ ChangeCache::Key Cut16(const Hash256& hash) {
 Bytes EncodeCacheRow(const CacheRow& row) {
   Bytes bytes;
   Encoder out(bytes);
-  out.Fixed8(row.hash.has_value() ? 1 : 0);
-  if (row.hash) out.Raw(*row.hash);
+  if (row.hash) {
+    out.Fixed8(kHash);
+    out.Raw(*row.hash);
+  } else if (row.tentative_at) {
+    out.Fixed8(kTentative);
+    out.Fixed64(static_cast<uint64_t>(*row.tentative_at));
+  } else {
+    out.Fixed8(kNeither);
+  }
   for (const Witness witness : row.witnesses) out.Fixed64(witness);
   return bytes;
 }
@@ -35,12 +44,20 @@ Bytes EncodeCacheRow(const CacheRow& row) {
 StatusOr<CacheRow> DecodeCacheRow(ByteSpan bytes) {
   Decoder in(bytes);
   CacheRow row;
-  if (const uint8_t has_hash = in.Fixed8(); has_hash == 1) {
-    const ByteSpan hash = in.Raw(16);
-    row.hash.emplace();
-    if (hash.size() == 16) std::copy(hash.begin(), hash.end(), row.hash->begin());
-  } else if (has_hash != 0) {
-    in.Fail("hash mark is neither 0 nor 1");
+  switch (in.Fixed8()) {
+    case kNeither:
+      break;
+    case kHash: {
+      const ByteSpan hash = in.Raw(16);
+      row.hash.emplace();
+      if (hash.size() == 16) std::copy(hash.begin(), hash.end(), row.hash->begin());
+      break;
+    }
+    case kTentative:
+      row.tentative_at = static_cast<int64_t>(in.Fixed64());
+      break;
+    default:
+      in.Fail("unknown kind of row");
   }
   if (in.remaining() > kMaxWitnesses * 8) in.Fail("too many witnesses");
   while (in.ok() && in.remaining() > 0) row.witnesses.push_back(in.Fixed64());
@@ -93,7 +110,7 @@ StatusOr<std::optional<SnapshotView>> ChangeCache::Base() {
 }
 
 StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory,
-                                                    const BlobId& leaf) {
+                                                    const BlobId& leaf, size_t entries) {
   std::optional<Bytes> value;
   {
     ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
@@ -101,6 +118,7 @@ StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory
   }
   if (!value) return std::optional<CacheRow>();
   ASSIGN_OR_RETURN(CacheRow row, DecodeCacheRow(*value));
+  if (row.witnesses.size() != entries) return std::optional<CacheRow>();
   return std::optional<CacheRow>(std::move(row));
 }
 

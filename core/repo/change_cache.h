@@ -21,8 +21,10 @@ namespace cairn {
 
 // What is remembered of one leaf (a level-0 node) of a directory.
 struct CacheRow {
-  // Of names and witnesses of the leaf's entries; nothing if one of them has none.
+  // Of names and witnesses of the leaf's entries; nothing if one of them has none that is settled.
   std::optional<std::array<uint8_t, 16>> hash;
+  // When the row was made, in seconds, if it has tentative witnesses; then it has no hash.
+  std::optional<int64_t> tentative_at;
   std::vector<Witness> witnesses;  // in the order of the leaf's entries; 0 for none
 };
 // As the index keeps it. DATA_LOSS for bytes that EncodeCacheRow does not make.
@@ -41,8 +43,9 @@ class ChangeCache {
   // The live snapshot whose tree the rows mirror, if there is one. To be called first.
   StatusOr<std::optional<SnapshotView>> Base();
 
-  // Thread-safe.
-  StatusOr<std::optional<CacheRow>> Find(const std::string& directory, const BlobId& leaf);
+  // The row of a leaf with so many entries; nothing if there is none that fits. Thread-safe.
+  StatusOr<std::optional<CacheRow>> Find(const std::string& directory, const BlobId& leaf,
+                                         size_t entries);
 
   // What the new tree's rows will be. Kept in bounded memory until Write. Thread-safe.
   Status Put(const std::string& directory, const BlobId& leaf, const CacheRow& row);

@@ -214,7 +214,7 @@ StatusOr<bool> BatchRewriter::CopyDelta(Worker& worker, OldFrame& frame) {
   // Compared with the plain frame in any case: what it would take is not known.
   ASSIGN_OR_RETURN(SealedFrame sealed,
                    worker.codec.SealDelta(remains, {frame.info->bases, std::move(frame.prefix)},
-                                          /*plain_share=*/0, repository_.hasher()));
+                                          /*plain_share=*/0));
   RETURN_IF_ERROR(assembler_.Add(std::move(sealed), node));
   return true;
 }
@@ -222,7 +222,7 @@ StatusOr<bool> BatchRewriter::CopyDelta(Worker& worker, OldFrame& frame) {
 Status BatchRewriter::Flush(Worker& worker, bool node) {
   RawFrame& open = worker.frames[node ? 1 : 0];
   if (open.empty()) return OkStatus();
-  ASSIGN_OR_RETURN(SealedFrame sealed, worker.codec.Seal(open, repository_.hasher()));
+  ASSIGN_OR_RETURN(SealedFrame sealed, worker.codec.Seal(open));
   open.Clear();
   return assembler_.Add(std::move(sealed), node);
 }

@@ -214,12 +214,12 @@ StatusOr<SnapshotResult> SnapshotRun::OfPaths() {
     // What was walked is relative to the deepest directory above all of them.
     return FailedPrecondition("a source vanished while the snapshot was made; try again");
   }
-  std::vector<PathNote> errors = walk.TakeProblems();
+  std::vector<PathNote> errors = walk.report().TakeProblems();
   errors.insert(errors.begin(), missing_.begin(), missing_.end());
   ASSIGN_OR_RETURN(const std::optional<BlobId> links, walk.links().Finish(*writer_));
   ASSIGN_OR_RETURN(const BlobId root, BuildRoot(*writer_, Top(), *std::move(sources), links));
-  return Finish(root, walk.took_over(), walk.problems() + missing_.size(), errors,
-                walk.TakeSkipped());
+  return Finish(root, walk.took_over(), walk.report().problems() + missing_.size(), errors,
+                walk.report().TakeSkipped());
 }
 
 StatusOr<SnapshotResult> SnapshotRun::OfStream(int descriptor,

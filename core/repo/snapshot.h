@@ -12,9 +12,10 @@
 #include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/base/stop.h"
-#include "core/fs/exclude.h"
+#include "core/fs/file_status.h"
 #include "core/repo/repository.h"
 #include "core/repo/snapshot_object.h"
+#include "core/repo/source_rules.h"
 
 namespace cairn {
 
@@ -28,14 +29,6 @@ struct SnapshotLabels {
   std::vector<std::string> tags;
   std::optional<Timestamp> time;  // else the clock's, when it begins
   std::string program;            // "cairn 0.1.0"
-};
-
-struct SourceRules {
-  PatternList excludes;
-  bool exclude_caches = false;                  // folders with a valid CACHEDIR.TAG
-  std::vector<std::string> exclude_if_present;  // folders that hold an entry of such a name
-  std::optional<uint64_t> exclude_larger_than;  // files, bytes
-  bool one_file_system = false;
 };
 
 // Counts while it runs, for a progress line. Thread-safe.
@@ -62,6 +55,8 @@ struct SnapshotOptions {
   bool deltas = true;                    // changed files are compressed against what they were
   bool dry_run = false;
   bool skip_if_unchanged = false;
+  // Taken for those of every file system, in place of what they are found to be.
+  std::optional<FileSystemTraits> traits;
   const StopFlag* stop = nullptr;
   SnapshotProgress* progress = nullptr;
   // Called from several threads for each file (verdicts) and each problem.

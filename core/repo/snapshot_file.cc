@@ -243,7 +243,7 @@ void SharedInodes::Publish(const FileStatus& claimed, const ReadEntry& read) {
     MutexLock lock(mutex_);
     const auto it = inodes_.find(Key(claimed.device, claimed.inode));
     waiting = std::move(it->second.waiting);
-    if (it->second.names_left == 0) {
+    if (read.gone || it->second.names_left == 0) {
       inodes_.erase(it);
     } else {
       it->second.done = true;

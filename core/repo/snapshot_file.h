@@ -66,7 +66,8 @@ class SharedInodes {
   using Waiter = std::function<void(const ReadEntry&)>;
 
   // The first caller for an inode gets true: it reads, and then calls Publish. For others `waiter`
-  // is called with what was read, at once or from within Publish; nobody blocks.
+  // is called with what was read, at once or from within Publish; nobody blocks. Where the first
+  // name was gone, the next caller is a first one again.
   bool ClaimOrWait(const FileStatus& status, Waiter waiter);
   void Publish(const FileStatus& claimed, const ReadEntry& read);
 

@@ -3,8 +3,9 @@
 // threads and any depth work with bounded memory.
 //
 // A directory is processed in spans of its sorted names: those of one leaf of the base snapshot's
-// node, or some 1,000 where there is none. A span's files are read and its subdirectories walked by
-// tasks of their own; who finishes the last of them goes on with the directory.
+// node, or some 1,000 where there is none; of a large one several at once. A span's files are read
+// and its subdirectories walked by tasks of their own; who finishes the last of them goes on with
+// the directory.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "core/repo/link_groups.h"
 #include "core/repo/snapshot.h"
 #include "core/repo/snapshot_file.h"
+#include "core/repo/walk_report.h"
 #include "core/tree/entry.h"
 
 namespace cairn {
@@ -54,49 +56,50 @@ class SnapshotWalk {
   LinkGroups& links() { return links_; }
   // True if a subtree was taken over from the base without being read.
   bool took_over() const { return took_over_; }
-  uint64_t problems() const;
-  std::vector<PathNote> TakeProblems();
-  std::vector<PathNote> TakeSkipped();
+  WalkReport& report() { return report_; }
 
  private:
   struct Directory;
+  struct Span;
   struct Slot;
   using DirectoryRef = std::shared_ptr<Directory>;
 
-  // What Directory tasks do, in order.
+  // A directory's way, in order.
   void RunDirectory(const DirectoryRef& directory, int worker);
   Status OpenDirectory(Directory& directory, int worker);
+  Status ListNames(Directory& directory, int descriptor);
   void Advance(DirectoryRef directory, int worker);
-  StatusOr<bool> StartSpan(const DirectoryRef& directory, int worker);
-  Status GatherNames(Directory& directory);
-  StatusOr<bool> NextName(Directory& directory);
-  Status StatNames(Directory& directory, int descriptor);
-  Status MatchBase(Directory& directory);
-  Status Dispatch(const DirectoryRef& directory, int descriptor, int worker);
-  void ReadFiles(const DirectoryRef& directory, const std::vector<size_t>& slots, int worker);
-  Status ReadSlot(const DirectoryRef& directory, size_t slot, int descriptor, int worker);
-  void FillSlot(Directory& directory, size_t slot, const ReadEntry& read);
-  Status FinishSpan(Directory& directory);
-  Status AddSlots(Directory& directory);
-  Status ForgetRemoved(const Directory& directory);
-  StatusOr<std::optional<CacheRow>> FindRow(const Directory& directory, const BlobId& leaf,
-                                            size_t entries);
-  Status FlushSameLeaves(Directory& directory);
+  StatusOr<bool> StartSpans(const DirectoryRef& directory, int worker);
+  void Release(const DirectoryRef& directory, int worker);
+  Status FinishSpans(Directory& directory);
   Status FinishDirectory(Directory& directory);
 
-  StatusOr<bool> IsLeftOut(const Directory& directory, int descriptor);
-  bool IsExcluded(const std::string& path, const FileStatus& status);
+  // A span's.
+  Status GatherNames(Directory& directory, Span& span);
+  StatusOr<bool> NextName(Directory& directory);
+  Status RunSpan(const DirectoryRef& directory, Span& span, int worker);
+  Status ReadBase(Directory& directory, Span& span);
+  void StatNames(const Directory& directory, Span& span, int descriptor);
+  void MatchBase(const Directory& directory, Span& span);
+  Status Dispatch(const DirectoryRef& directory, Span& span, int descriptor, int worker);
+  void SubmitChild(const DirectoryRef& directory, Slot& slot);
+  Status FinishSpan(Directory& directory, const Span& span);
+  Status ForgetRemoved(const Directory& directory, const Span& span);
+
+  // A file's.
+  void ReadFiles(const DirectoryRef& directory, const std::vector<Slot*>& slots, int worker);
+  Status ReadSlot(const DirectoryRef& directory, Slot& slot, int descriptor, int worker);
+  void TakeSharedRead(const DirectoryRef& directory, Slot& slot, const ReadEntry& read);
+  void FillSlot(const Directory& directory, Slot& slot, const ReadEntry& read);
   void CountUnchanged(const Directory& directory, const Slot& slot);
   void CountRead(const Directory& directory, const Slot& slot, const Entry* base);
-  const FileSystemTraits& TraitsFor(int descriptor, uint64_t device);
 
-  void Fail(Status status);
-  bool Stopping();
-  void AddProblem(const std::string& path, std::string text);
-  void AddSkipped(const std::string& path, std::string reason);
+  bool IsExcluded(const std::string& path, const FileStatus& status);
+  const FileSystemTraits& TraitsFor(int descriptor, uint64_t device);
   EntryReader& Reader(int worker);
 
   const WalkContext context_;
+  WalkReport report_;
   DirectoryPool directories_;
   SharedInodes inodes_;
   LinkGroups links_;
@@ -107,15 +110,6 @@ class SnapshotWalk {
 
   Mutex traits_mutex_;
   std::map<uint64_t, FileSystemTraits> traits_ ABSL_GUARDED_BY(traits_mutex_);
-
-  mutable Mutex notes_mutex_;
-  std::vector<PathNote> problems_ ABSL_GUARDED_BY(notes_mutex_);
-  uint64_t problem_count_ ABSL_GUARDED_BY(notes_mutex_) = 0;
-  std::vector<PathNote> skipped_ ABSL_GUARDED_BY(notes_mutex_);
-
-  Mutex failure_mutex_;
-  Status failure_ ABSL_GUARDED_BY(failure_mutex_);
-  std::atomic<bool> failed_{false};
 };
 
 }  // namespace cairn

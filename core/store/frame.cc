@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/frame.h"
 
+#include <xxhash.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -97,6 +98,22 @@ SealedFrame Plain(const RawFrame& frame, Bytes compressed) {
   return sealed;
 }
 
+// Whether `decoded` is what the frame's blobs were when they were added.
+Status CheckSums(const RawFrame& frame, ByteSpan decoded) {
+  uint64_t offset = 0;
+  for (size_t i = 0; i < frame.blobs.size(); ++i) {
+    const BlobInfo& blob = frame.blobs[i];
+    if (blob.offset != offset || blob.bytes > decoded.size() - offset ||
+        XXH3_64bits(decoded.data() + offset, blob.bytes) != frame.sums[i]) {
+      return Internal(absl::StrFormat(
+          "sealed frame is wrong: %s %s does not decode to what it was (bad memory, or a bug)",
+          BlobKindName(blob.ref.kind), blob.ref.id.Hex()));
+    }
+    offset += blob.bytes;
+  }
+  return offset == decoded.size() ? OkStatus() : Internal("sealed frame has bytes of no blob");
+}
+
 }  // namespace
 
 void RawFrame::Add(const BlobRef& ref, ByteSpan bytes) {
@@ -104,12 +121,14 @@ void RawFrame::Add(const BlobRef& ref, ByteSpan bytes) {
                    .frame = 0,
                    .offset = static_cast<uint32_t>(raw.size()),
                    .bytes = static_cast<uint32_t>(bytes.size())});
+  sums.push_back(XXH3_64bits(bytes.data(), bytes.size()));
   Append(raw, bytes);
 }
 
 void RawFrame::Clear() {
   raw.clear();
   blobs.clear();
+  sums.clear();
 }
 
 FrameChecksum ChecksumFrame(ByteSpan stored) {
@@ -130,6 +149,7 @@ struct FrameCodecContext::State {
   }
 
   StatusOr<Bytes> Compress(ByteSpan raw, ByteSpan prefix);
+  Status Decompress(const FrameInfo& info, ByteSpan stored, ByteSpan prefix, Bytes& raw);
 
   const int level;
   const CompressorPtr compressor;
@@ -160,22 +180,39 @@ StatusOr<Bytes> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix
   return Bytes(compressed.data(), compressed.data() + size);
 }
 
+Status FrameCodecContext::State::Decompress(const FrameInfo& info, ByteSpan stored, ByteSpan prefix,
+                                            Bytes& raw) {
+  const StageTimer timer(Stage::kDecompress);
+  RETURN_IF_ERROR(CheckZstdHeader(stored, info.raw_bytes));
+  raw.resize(info.raw_bytes);
+  ZSTD_DCtx* const context = decompressor.get();
+  // For the one call that follows.
+  CHECK(!ZSTD_isError(ZSTD_DCtx_refPrefix(context, prefix.data(), prefix.size())));
+  const size_t size =
+      ZSTD_decompressDCtx(context, raw.data(), raw.size(), stored.data(), stored.size());
+  if (ZSTD_isError(size)) {
+    return DataLoss(absl::StrFormat("frame: zstd: %s", ZSTD_getErrorName(size)));
+  }
+  if (size != info.raw_bytes) return DataLoss("frame: raw size is wrong");
+  return OkStatus();
+}
+
 FrameCodecContext::FrameCodecContext(int compression_level)
     : state_(std::make_unique<State>(compression_level)) {}
 FrameCodecContext::FrameCodecContext(FrameCodecContext&&) noexcept = default;
 FrameCodecContext& FrameCodecContext::operator=(FrameCodecContext&&) noexcept = default;
 FrameCodecContext::~FrameCodecContext() = default;
 
-StatusOr<SealedFrame> FrameCodecContext::Seal(const RawFrame& frame, const BlobHasher& hasher) {
+StatusOr<SealedFrame> FrameCodecContext::Seal(const RawFrame& frame) {
   RETURN_IF_ERROR(CheckFrame(frame));
   ASSIGN_OR_RETURN(Bytes compressed, state_->Compress(frame.raw, {}));
-  return Finish(frame, Plain(frame, std::move(compressed)), {}, hasher);
+  return Finish(frame, Plain(frame, std::move(compressed)), {});
 }
 
 StatusOr<SealedFrame> FrameCodecContext::SealDelta(const RawFrame& frame, const FramePrefix& prefix,
-                                                   double plain_share, const BlobHasher& hasher) {
+                                                   double plain_share) {
   RETURN_IF_ERROR(CheckFrame(frame));
-  if (prefix.bytes.empty()) return Seal(frame, hasher);
+  if (prefix.bytes.empty()) return Seal(frame);
   if (prefix.bytes.size() > kMaxPrefixBytes || prefix.bases.size() > kMaxFrameBases) {
     return Internal(absl::StrFormat("seal frame: %d bases of %d bytes are no prefix",
                                     prefix.bases.size(), prefix.bytes.size()));
@@ -187,47 +224,39 @@ StatusOr<SealedFrame> FrameCodecContext::SealDelta(const RawFrame& frame, const 
     ASSIGN_OR_RETURN(Bytes compressed, state_->Compress(frame.raw, {}));
     SealedFrame plain = Plain(frame, std::move(compressed));
     if (cost >= kWorthwhileDelta * static_cast<double>(plain.stored.size())) {
-      return Finish(frame, std::move(plain), {}, hasher);
+      return Finish(frame, std::move(plain), {});
     }
   }
   SealedFrame sealed;
   sealed.info.codec = FrameCodec::kZstd;
   sealed.info.bases = prefix.bases;
   sealed.stored = std::move(delta);
-  return Finish(frame, std::move(sealed), prefix.bytes, hasher);
+  return Finish(frame, std::move(sealed), prefix.bytes);
 }
 
 // Fills in the rest, and sees that it decodes to what it was made of.
 StatusOr<SealedFrame> FrameCodecContext::Finish(const RawFrame& frame, SealedFrame sealed,
-                                                ByteSpan prefix, const BlobHasher& hasher) {
+                                                ByteSpan prefix) {
   const StageTimer timer(Stage::kVerify);
   sealed.info.stored_bytes = static_cast<uint32_t>(sealed.stored.size());
   sealed.info.raw_bytes = static_cast<uint32_t>(frame.raw.size());
   sealed.info.checksum = ChecksumFrame(sealed.stored);
   sealed.blobs = frame.blobs;
 
-  const Status decodes = Decode(sealed.info, sealed.stored, prefix, state_->decoded);
-  if (!decodes.ok()) {
-    return Internal(absl::StrFormat("sealed frame does not decode: %s", decodes.ToString()));
-  }
-  uint64_t offset = 0;
-  for (const BlobInfo& blob : sealed.blobs) {
-    const ByteSpan decoded(state_->decoded);
-    if (blob.offset != offset || blob.bytes > decoded.size() - offset ||
-        hasher.Hash(blob.ref.kind, decoded.subspan(blob.offset, blob.bytes)) != blob.ref.id) {
-      return Internal(absl::StrFormat(
-          "sealed frame is wrong: %s %s does not decode to bytes of its id (bad memory, or a bug)",
-          BlobKindName(blob.ref.kind), blob.ref.id.Hex()));
+  ByteSpan decoded = sealed.stored;
+  if (sealed.info.codec != FrameCodec::kRaw) {
+    const Status decodes = state_->Decompress(sealed.info, sealed.stored, prefix, state_->decoded);
+    if (!decodes.ok()) {
+      return Internal(absl::StrFormat("sealed frame does not decode: %s", decodes.ToString()));
     }
-    offset += blob.bytes;
+    decoded = state_->decoded;
   }
-  if (offset != state_->decoded.size()) return Internal("sealed frame has bytes of no blob");
+  RETURN_IF_ERROR(CheckSums(frame, decoded));
   return sealed;
 }
 
 Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, ByteSpan prefix,
                                  Bytes& raw) {
-  const StageTimer timer(Stage::kDecompress);
   if (info.bases.empty() != prefix.empty() || prefix.size() > kMaxPrefixBytes) {
     return DataLoss("frame: the content of its bases is not what it can be");
   }
@@ -245,18 +274,7 @@ Status FrameCodecContext::Decode(const FrameInfo& info, ByteSpan stored, ByteSpa
     default:
       return DataLoss("frame: unknown codec");
   }
-  RETURN_IF_ERROR(CheckZstdHeader(stored, info.raw_bytes));
-  raw.resize(info.raw_bytes);
-  ZSTD_DCtx* const context = state_->decompressor.get();
-  // For the one call that follows.
-  CHECK(!ZSTD_isError(ZSTD_DCtx_refPrefix(context, prefix.data(), prefix.size())));
-  const size_t size =
-      ZSTD_decompressDCtx(context, raw.data(), raw.size(), stored.data(), stored.size());
-  if (ZSTD_isError(size)) {
-    return DataLoss(absl::StrFormat("frame: zstd: %s", ZSTD_getErrorName(size)));
-  }
-  if (size != info.raw_bytes) return DataLoss("frame: raw size is wrong");
-  return OkStatus();
+  return state_->Decompress(info, stored, prefix, raw);
 }
 
 }  // namespace cairn

@@ -135,6 +135,8 @@ Bytes EncodePackFooter(const PackFooter& footer) {
       places.Varint(blob->bytes);
     }
   }
+  // Of megabytes, which would otherwise be moved as they grow.
+  bytes.reserve(bytes.size() + section.size() + 16 + footer.blobs.size() * BlobId::kBytes);
   encoder.String(section);
   for (const BlobInfo& each : footer.blobs) encoder.Raw(each.ref.id.span());
   for (const FrameInfo& frame : footer.frames) {

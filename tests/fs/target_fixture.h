@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -22,24 +21,12 @@
 #include <vector>
 
 #include "core/fs/target.h"
+#include "tests/support/in_child.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
 
 inline constexpr uid_t kOrdinaryUser = 65534;
-
-// Runs `body` in a child process, whose failed expectations fail the test.
-inline void InChild(const std::function<void()>& body) {
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    body();
-    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "in the child process";
-}
 
 // As a user without rights, who is in the groups `groups` beside his own.
 inline void AsOrdinaryUser(const std::vector<gid_t>& groups, const std::function<void()>& body) {

@@ -137,6 +137,39 @@ TEST(IsRacyTest, AFileJustWrittenIsRacy) {
   EXPECT_TRUE(IsRacy(status, before, kExt4));
 }
 
+TEST(WitnessToEarnTest, IsNoneOfARacyFile) {
+  FileStatus status = SomeFile();
+  const Timestamp before_stat = status.ctime;
+  EXPECT_EQ(WitnessToEarn(MakeWitness(status, kExt4), status, before_stat, kExt4, {}), 0U);
+  EXPECT_EQ(WitnessToEarn(MakeWitness(status, kFuse), status, before_stat, kFuse, {}), 0U);
+}
+
+TEST(WitnessToEarnTest, IsTheFilesOwnWhereTheClockIsOurs) {
+  const FileStatus status = SomeFile();
+  const Witness seen = MakeWitness(status, kExt4);
+  EXPECT_FALSE(IsTentative(seen));
+  EXPECT_EQ(WitnessToEarn(seen, status, {3000, 0}, kExt4, {}), seen);
+}
+
+TEST(WitnessToEarnTest, IsTentativeWhereTheClockIsAServersUntilASecondRun) {
+  const FileStatus status = SomeFile();
+  const Witness seen = MakeWitness(status, kFuse);
+  const Timestamp before_stat{3000, 0};
+  const auto earned = [&](const Remembered& remembered) {
+    return WitnessToEarn(seen, status, before_stat, kFuse, remembered);
+  };
+  const Witness first = earned({});
+  EXPECT_TRUE(IsTentative(first));
+  EXPECT_NE(first, seen);
+  // The second run begins too early, or before the first, or has seen another status.
+  EXPECT_EQ(earned({first, 3000}), first);
+  EXPECT_EQ(earned({first, 2998}), first);
+  EXPECT_EQ(earned({first, 4000}), first);
+  EXPECT_EQ(earned({MakeTentative(seen + 2), 2000}), first);
+  EXPECT_EQ(earned({first, std::nullopt}), first);
+  EXPECT_EQ(earned({first, 2997}), seen);
+}
+
 TEST(NeedsLeaseTest, ForYoungFilesAndForTmpfs) {
   FileStatus status = SomeFile();
   status.ctime = {1000, 500};
@@ -233,11 +266,11 @@ std::optional<std::array<uint8_t, 16>> HashOf(const Entries& entries) {
 }
 
 TEST(DirectoryHasherTest, DiffersWithNamesAndWitnesses) {
-  const auto hash = HashOf({{"a", 1}, {"b", 2}});
+  const auto hash = HashOf({{"a", 1}, {"b", 5}});
   ASSERT_TRUE(hash.has_value());
-  EXPECT_EQ(HashOf({{"a", 1}, {"b", 2}}), hash);
+  EXPECT_EQ(HashOf({{"a", 1}, {"b", 5}}), hash);
   EXPECT_NE(HashOf({{"a", 1}, {"b", 3}}), hash);
-  EXPECT_NE(HashOf({{"a", 1}, {"c", 2}}), hash);
+  EXPECT_NE(HashOf({{"a", 1}, {"c", 5}}), hash);
   EXPECT_NE(HashOf({{"a", 1}}), hash);
   EXPECT_NE(HashOf({}), HashOf({{"a", 1}}));
 }
@@ -245,8 +278,14 @@ TEST(DirectoryHasherTest, DiffersWithNamesAndWitnesses) {
 TEST(DirectoryHasherTest, DoesNotConfuseANameWithTheWitnessBeforeIt) {
   // 'a' 0 WITNESS "xb" against a witness whose last byte is 'x'.
   const Witness ends_in_x = uint64_t{'x'} << 56 | 1;
-  EXPECT_NE(HashOf({{"a", 1}, {"xb", 2}}), HashOf({{"a", ends_in_x}, {"b", 2}}));
-  EXPECT_NE(HashOf({{"ab", 1}, {"c", 2}}), HashOf({{"a", 1}, {"bc", 2}}));
+  EXPECT_NE(HashOf({{"a", 1}, {"xb", 5}}), HashOf({{"a", ends_in_x}, {"b", 5}}));
+  EXPECT_NE(HashOf({{"ab", 1}, {"c", 5}}), HashOf({{"a", 1}, {"bc", 5}}));
+}
+
+TEST(DirectoryHasherTest, AnEntryWithATentativeWitnessSpoilsIt) {
+  DirectoryHasher hasher;
+  hasher.Add("name", MakeTentative(MakeWitness(SomeFile(), kFuse)));
+  EXPECT_FALSE(hasher.Finish());
 }
 
 TEST(DirectoryHasherTest, AnEntryWithoutWitnessSpoilsIt) {

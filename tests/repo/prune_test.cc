@@ -35,6 +35,15 @@ class PruneTest : public ::testing::Test {
   PruneResult Run() { return Run(Everything()); }
   uint64_t Head() { return test_.State().head().number; }
   uint64_t SizeOf(const PackName& name) { return Must(test_.fs().FileSize(PackObjectName(name))); }
+  // The journal says that the pack is purged; its file is there still.
+  void AppendPurgeOf(const PackName& pack) {
+    RecordEntries entries;
+    entries.condemn = {pack};
+    test_.Append(entries);
+    entries = {};
+    entries.purge = {pack};
+    test_.Append(entries);
+  }
 
   TestRepository test_;
 };
@@ -418,12 +427,7 @@ TEST_F(PruneTest, ADryRunNeedsNoWriting) {
 
 TEST_F(PruneTest, WhatWasPurgedByARunThatDidNotEndIsSwept) {
   const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
-  RecordEntries entries;
-  entries.condemn = {pack};
-  test_.Append(entries);
-  entries = {};
-  entries.purge = {pack};
-  test_.Append(entries);
+  AppendPurgeOf(pack);
   const uint64_t bytes = SizeOf(pack);
   EXPECT_EQ(Run().bytes_freed, bytes);
   EXPECT_FALSE(test_.HasFile(pack));
@@ -432,12 +436,7 @@ TEST_F(PruneTest, WhatWasPurgedByARunThatDidNotEndIsSwept) {
 
 TEST_F(PruneTest, AFileThatIsGoneAlreadyIsSweptToo) {
   const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
-  RecordEntries entries;
-  entries.condemn = {pack};
-  test_.Append(entries);
-  entries = {};
-  entries.purge = {pack};
-  test_.Append(entries);
+  AppendPurgeOf(pack);
   MustBeOk(test_.fs().Unlink(PackObjectName(pack)));
   EXPECT_EQ(Run().bytes_freed, 0U);
   EXPECT_FALSE(test_.IsNamed(pack));

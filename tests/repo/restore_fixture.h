@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -27,6 +26,7 @@
 #include "core/repo/restore.h"
 #include "core/repo/snapshot.h"
 #include "tests/fs/temp_tree.h"
+#include "tests/support/in_child.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -122,18 +122,6 @@ class RestoreTest : public ::testing::Test {
     EXPECT_EQ(result->errors, 0U);
     EXPECT_THAT(problems_, ::testing::IsEmpty());
     return *result;
-  }
-
-  static void InChild(const std::function<void()>& body) {
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      body();
-      ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "in the child process";
   }
 
   TempTree tree_;

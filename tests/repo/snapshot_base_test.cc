@@ -81,6 +81,19 @@ TEST_F(SnapshotBaseTest, WhatDidNotChangeIsNotRead) {
   EXPECT_EQ(again.statistics.blobs_added, 0U);
 }
 
+// The server's clock may stand behind ours, so that what seems settled can still change.
+TEST_F(SnapshotBaseTest, AFirstRunSettlesNothingWhereTheClockIsAServers) {
+  SnapshotOptions options;
+  options.labels.host = "host";
+  options.threads = 1;
+  options.traits = {.own_clock = false};
+  ASSERT_OK(TakeSnapshot(*repository_, {Source()}, options));
+  ASSERT_OK_AND_ASSIGN(const SnapshotResult second,
+                       TakeSnapshot(*repository_, {Source()}, options));
+  EXPECT_EQ(second.statistics.bytes_read, uint64_t{kFiles} * 5000);
+  EXPECT_TRUE(second.unchanged);
+}
+
 TEST_F(SnapshotBaseTest, ACommitOfLittleIsOnePackOfChunksAndNodes) {
   TakeBy(*repository_);
   ASSERT_OK_AND_ASSIGN(const JournalState state, repository_->journal().ReadState());
@@ -196,6 +209,37 @@ TEST_F(SnapshotBaseTest, AllNamesOfAFileAreOneContentReadOnce) {
   EXPECT_EQ(result.statistics.bytes_read, uint64_t{kFiles} * 5000 + 300'000);
   ExpectRestoresAsItIs(*result.id);
   EXPECT_EQ(StatOf(Target("a/name0")).st_nlink, 100U);
+}
+
+// One name is found where the base has it, the other in a directory that got a new name.
+TEST_F(SnapshotBaseTest, NamesTakenOverAndNamesReadAreOneGroup) {
+  Write(Source("a/one"), Noise(5000, 1));
+  std::filesystem::create_directories(Source("y"));
+  std::filesystem::create_hard_link(Source("a/one"), Source("y/two"));
+  Settle();
+  TakeBy(*repository_);
+  std::filesystem::rename(Source("y"), Source("z"));
+  const SnapshotResult moved = TakeBy(*repository_);
+  EXPECT_EQ(moved.statistics.bytes_read, 5000U);
+  EXPECT_EQ(moved.root, RootOf(Source()));
+  ExpectRestoresAsItIs(*moved.id);
+  EXPECT_EQ(StatOf(Target("a/one")).st_ino, StatOf(Target("z/two")).st_ino);
+}
+
+TEST_F(SnapshotBaseTest, ANameThatVanishesTakesNoOtherWithIt) {
+  Write(Source("a/before"), Noise(5000, 1));
+  Write(Source("a/one"), Noise(6000, 2));
+  std::filesystem::create_directories(Source("z"));
+  std::filesystem::create_hard_link(Source("a/one"), Source("z/two"));
+  SnapshotOptions options;
+  options.threads = 1;
+  options.on_file = [&](const std::string& path, FileVerdict) {
+    if (path == Source("a/before")) std::filesystem::remove(Source("a/one"));
+  };
+  ASSERT_OK_AND_ASSIGN(const SnapshotResult result,
+                       TakeSnapshot(*repository_, {Source()}, options));
+  EXPECT_EQ(result.problems, 1U);
+  ExpectRestoresAsItIs(*result.id);
 }
 
 // The groups say that paths are one inode with one content; a file that goes, or changes between

@@ -147,7 +147,7 @@ class TestRepository {
     for (const auto& blobs : frames) {
       RawFrame frame;
       for (const TestBlob& blob : blobs) frame.Add(blob.ref, blob.bytes);
-      Must(writer->Add(Must(codec.Seal(frame, repository_->hasher()))));
+      Must(writer->Add(Must(codec.Seal(frame))));
     }
     const PackInfo info = Must(writer->Finish());
     MustBeOk(store.SyncNames());
@@ -166,14 +166,14 @@ class TestRepository {
       return frame;
     };
     for (const auto& each : plain) {
-      Must(writer->Add(Must(codec.Seal(frame_of(each), repository_->hasher()))));
+      Must(writer->Add(Must(codec.Seal(frame_of(each)))));
     }
     FramePrefix prefix;
     for (const TestBlob& base : bases) {
       prefix.bases.push_back(BaseIdOf(base.ref.id));
       cairn::Append(prefix.bytes, base.bytes);
     }
-    Must(writer->Add(Must(codec.SealDelta(frame_of(blobs), prefix, 1, repository_->hasher()))));
+    Must(writer->Add(Must(codec.SealDelta(frame_of(blobs), prefix, 1))));
     const PackInfo info = Must(writer->Finish());
     MustBeOk(repository_->store().SyncNames());
     return info;

@@ -49,7 +49,7 @@ TEST(FrameTest, DecodesToWhatWasSealed) {
     AddBlob(frame, BlobKind::kChunk, Bytes());
     AddBlob(frame, BlobKind::kChunk, TestText(70'000, 7));
     FrameCodecContext codec(level);
-    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.Seal(frame, BlobHasher()));
+    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.Seal(frame));
     EXPECT_EQ(sealed.info.codec, FrameCodec::kZstd);
     EXPECT_LT(sealed.stored.size(), frame.raw.size());
     EXPECT_EQ(sealed.info.stored_bytes, sealed.stored.size());
@@ -74,11 +74,11 @@ TEST(FrameTest, EqualFramesSealToEqualBytes) {
   FrameCodecContext codec(3);
   RawFrame frame;
   AddBlob(frame, BlobKind::kChunk, TestText(300'000, 3));
-  ASSERT_OK_AND_ASSIGN(const SealedFrame first, codec.Seal(frame, BlobHasher()));
+  ASSERT_OK_AND_ASSIGN(const SealedFrame first, codec.Seal(frame));
   RawFrame other;
   AddBlob(other, BlobKind::kChunk, TestText(100'000, 5));
-  ASSERT_OK(codec.Seal(other, BlobHasher()).status());
-  ASSERT_OK_AND_ASSIGN(const SealedFrame again, codec.Seal(frame, BlobHasher()));
+  ASSERT_OK(codec.Seal(other).status());
+  ASSERT_OK_AND_ASSIGN(const SealedFrame again, codec.Seal(frame));
   EXPECT_EQ(first.stored, again.stored);
 }
 
@@ -88,7 +88,7 @@ TEST(FrameTest, RefusesToSealBytesThatAreNotTheirIds) {
   AddBlob(frame, BlobKind::kChunk, TestText(1000, 5));
   frame.raw[1500] ^= 1;  // as bad memory would, after the hash was taken
   FrameCodecContext codec(3);
-  EXPECT_THAT(codec.Seal(frame, BlobHasher()),
+  EXPECT_THAT(codec.Seal(frame),
               StatusIs(StatusCode::kInternal, HasSubstr(frame.blobs[1].ref.id.Hex())));
 }
 
@@ -97,23 +97,23 @@ TEST(FrameTest, RefusesToSealBlobsThatDoNotCoverTheFrame) {
   RawFrame gap;
   AddBlob(gap, BlobKind::kChunk, TestText(1000, 3));
   gap.raw.push_back(0);
-  EXPECT_THAT(codec.Seal(gap, BlobHasher()), StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.Seal(gap), StatusIs(StatusCode::kInternal));
   RawFrame beyond;
   AddBlob(beyond, BlobKind::kChunk, TestText(1000, 3));
   beyond.blobs[0].bytes = 1001;
-  EXPECT_THAT(codec.Seal(beyond, BlobHasher()), StatusIs(StatusCode::kInternal));
-  EXPECT_THAT(codec.Seal(RawFrame(), BlobHasher()), StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.Seal(beyond), StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.Seal(RawFrame()), StatusIs(StatusCode::kInternal));
 }
 
 TEST(FrameTest, HoldsFourMebibytesAndNoMore) {
   FrameCodecContext codec(3);
   RawFrame frame;
   AddBlob(frame, BlobKind::kChunk, Bytes(kMaxFrameBytes));
-  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.Seal(frame, BlobHasher()));
+  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.Seal(frame));
   Bytes raw;
   EXPECT_OK(codec.Decode(sealed.info, sealed.stored, raw));
   AddBlob(frame, BlobKind::kChunk, Bytes(1));
-  EXPECT_THAT(codec.Seal(frame, BlobHasher()), StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.Seal(frame), StatusIs(StatusCode::kInternal));
 
   FrameInfo large = sealed.info;
   large.raw_bytes = kMaxFrameBytes + 1;
@@ -233,14 +233,14 @@ TEST(FrameTest, ADeltaTakesWhatHasChanged) {
     const TwoVersions versions(200'000);
     FrameCodecContext codec(level);
     ASSERT_OK_AND_ASSIGN(const SealedFrame sealed,
-                         codec.SealDelta(versions.Frame(), versions.Prefix(), 1, BlobHasher()));
+                         codec.SealDelta(versions.Frame(), versions.Prefix(), 1));
     EXPECT_EQ(sealed.info.bases, versions.Prefix().bases);
     EXPECT_LT(sealed.stored.size(), 4000U) << level;
     Bytes raw;
     ASSERT_OK(FrameCodecContext(3).Decode(sealed.info, sealed.stored, versions.before, raw));
     EXPECT_EQ(raw, versions.after);
     // The context is as good as before for plain frames.
-    ASSERT_OK_AND_ASSIGN(const SealedFrame plain, codec.Seal(versions.Frame(), BlobHasher()));
+    ASSERT_OK_AND_ASSIGN(const SealedFrame plain, codec.Seal(versions.Frame()));
     EXPECT_THAT(plain.info.bases, IsEmpty());
     EXPECT_OK(codec.Decode(plain.info, plain.stored, raw));
   }
@@ -250,7 +250,7 @@ TEST(FrameTest, ALongPrefixIsWithinReachOfTheLastByte) {
   const TwoVersions versions(kMaxFrameBytes);
   FrameCodecContext codec(3);
   ASSERT_OK_AND_ASSIGN(const SealedFrame sealed,
-                       codec.SealDelta(versions.Frame(), versions.Prefix(), 1, BlobHasher()));
+                       codec.SealDelta(versions.Frame(), versions.Prefix(), 1));
   // Every byte lies 4 MiB behind the one that it repeats.
   EXPECT_LT(sealed.stored.size(), kMaxFrameBytes / 20);
   Bytes raw;
@@ -264,12 +264,11 @@ TEST(FrameTest, ADeltaThatDoesNotPayIsPlain) {
   FrameCodecContext codec(3);
   const FramePrefix other = {{BaseId{1}}, TestNoise(100'000, 8)};
   for (const double plain_share : {0.0, 0.2, 1.0, 5.0}) {
-    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed,
-                         codec.SealDelta(frame, other, plain_share, BlobHasher()));
+    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, codec.SealDelta(frame, other, plain_share));
     EXPECT_THAT(sealed.info.bases, IsEmpty());
     EXPECT_EQ(sealed.info.codec, FrameCodec::kRaw);
   }
-  ASSERT_OK_AND_ASSIGN(const SealedFrame without, codec.SealDelta(frame, {}, 1, BlobHasher()));
+  ASSERT_OK_AND_ASSIGN(const SealedFrame without, codec.SealDelta(frame, {}, 1));
   EXPECT_THAT(without.info.bases, IsEmpty());
 }
 
@@ -279,15 +278,14 @@ TEST(FrameTest, ADeltaIsComparedWithThePlainFrameAndNotWithTheRawOne) {
   AddBlob(frame, BlobKind::kChunk, Bytes(200'000, 'x'));
   ASSERT_OK_AND_ASSIGN(
       const SealedFrame sealed,
-      FrameCodecContext(3).SealDelta(frame, {{BaseId{1}}, Bytes(100, 'x')}, 0.0001, BlobHasher()));
+      FrameCodecContext(3).SealDelta(frame, {{BaseId{1}}, Bytes(100, 'x')}, 0.0001));
   EXPECT_THAT(sealed.info.bases, IsEmpty());
 }
 
 TEST(FrameTest, APrefixThatIsNoneIsRefused) {
   const TwoVersions versions(10'000);
   FrameCodecContext codec(3);
-  ASSERT_OK_AND_ASSIGN(SealedFrame sealed,
-                       codec.SealDelta(versions.Frame(), versions.Prefix(), 1, BlobHasher()));
+  ASSERT_OK_AND_ASSIGN(SealedFrame sealed, codec.SealDelta(versions.Frame(), versions.Prefix(), 1));
   Bytes raw;
   EXPECT_THAT(codec.Decode(sealed.info, sealed.stored, raw), StatusIs(StatusCode::kDataLoss));
   EXPECT_THAT(codec.Decode(sealed.info, sealed.stored, Bytes(kMaxPrefixBytes + 1), raw),
@@ -299,13 +297,11 @@ TEST(FrameTest, APrefixThatIsNoneIsRefused) {
   sealed.info.bases.clear();
   EXPECT_THAT(codec.Decode(sealed.info, sealed.stored, versions.before, raw),
               StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(
-      codec.SealDelta(versions.Frame(), {{BaseId{1}}, Bytes(kMaxPrefixBytes + 1)}, 1, BlobHasher()),
-      StatusIs(StatusCode::kInternal));
-  EXPECT_THAT(
-      codec.SealDelta(versions.Frame(), {std::vector<BaseId>(kMaxFrameBases + 1), versions.before},
-                      1, BlobHasher()),
-      StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.SealDelta(versions.Frame(), {{BaseId{1}}, Bytes(kMaxPrefixBytes + 1)}, 1),
+              StatusIs(StatusCode::kInternal));
+  EXPECT_THAT(codec.SealDelta(versions.Frame(),
+                              {std::vector<BaseId>(kMaxFrameBases + 1), versions.before}, 1),
+              StatusIs(StatusCode::kInternal));
 }
 
 TEST(FrameTest, RefusesAnUnknownCodec) {

@@ -355,7 +355,7 @@ SealedFrame DeltaOf(const Bytes& before, const Bytes& after) {
   RawFrame frame;
   AddBlob(frame, BlobKind::kChunk, after);
   const BaseId base = BaseIdOf(BlobHasher().Hash(BlobKind::kChunk, before));
-  auto sealed = FrameCodecContext(3).SealDelta(frame, {{base}, before}, 1, BlobHasher());
+  auto sealed = FrameCodecContext(3).SealDelta(frame, {{base}, before}, 1);
   EXPECT_OK(sealed.status());
   EXPECT_THAT(sealed->info.bases, SizeIs(1));
   return *std::move(sealed);

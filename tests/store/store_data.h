@@ -63,7 +63,7 @@ inline SealedFrame SealOf(const std::vector<Bytes>& chunks) {
   RawFrame frame;
   for (const Bytes& chunk : chunks) AddBlob(frame, BlobKind::kChunk, chunk);
   FrameCodecContext codec(3);
-  auto sealed = codec.Seal(frame, BlobHasher());
+  auto sealed = codec.Seal(frame);
   EXPECT_OK(sealed.status());
   return *std::move(sealed);
 }

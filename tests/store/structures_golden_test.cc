@@ -208,7 +208,7 @@ TEST(GoldenTest, PackHeaderAndFooter) {
   RawFrame frame;
   AddBlob(frame, BlobKind::kChunk, AsBytes("abc"));
   AddBlob(frame, BlobKind::kTree, AsBytes("de"));
-  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, FrameCodecContext(3).Seal(frame, BlobHasher()));
+  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, FrameCodecContext(3).Seal(frame));
   PackFooter footer{.frames = {sealed.info}, .blobs = sealed.blobs};
   footer.frames[0].offset = 128;
   EXPECT_EQ(EncodePackFooter(footer), FromHex(kPackFooterHex));

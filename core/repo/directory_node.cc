@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/directory_node.h"
+
+#include <algorithm>
+
+namespace cairn {
+
+DirectoryNode::DirectoryNode(Repository& repository, BlobWriter& writer, ChangeCache* cache,
+                             const std::string& path, std::optional<BlobId> base)
+    : repository_(repository),
+      writer_(writer),
+      cache_(cache),
+      path_(path),
+      base_(std::move(base)),
+      is_base_(base_.has_value()) {}
+
+Status DirectoryNode::AddLeaf(const NamedChild& leaf) {
+  same_leaves_.push_back(leaf);
+  return is_base_ ? OkStatus() : Flush();
+}
+
+Status DirectoryNode::Replace(const BlobId& leaf) {
+  is_base_ = false;
+  RETURN_IF_ERROR(Flush());
+  replaced_leaves_.push_back(leaf);
+  nodes_->Replace(BlobKind::kTree, leaf);
+  return OkStatus();
+}
+
+Status DirectoryNode::Add(const Entry& entry, Witness witness) {
+  is_base_ = false;
+  RETURN_IF_ERROR(Flush());
+  // One with an entry unread is looked at again.
+  open_witnesses_.emplace_back(entry.name, entry.unread ? 0 : witness);
+  return builder_->Add(entry);
+}
+
+void DirectoryNode::Begin() {
+  nodes_.emplace(writer_);
+  builder_ = std::make_unique<TreeBuilder>(*nodes_);
+  builder_->OnLeaf([this](const NamedChild& leaf) { CloseLeaf(leaf); });
+}
+
+// The row of a leaf that the builder has closed.
+void DirectoryNode::CloseLeaf(const NamedChild& leaf) {
+  if (taking_over_) return;  // its row stands already
+  CacheRow row;
+  DirectoryHasher hasher;
+  for (size_t i = 0; i < leaf.count && i < open_witnesses_.size(); ++i) {
+    hasher.Add(open_witnesses_[i].first, open_witnesses_[i].second);
+    row.witnesses.push_back(open_witnesses_[i].second);
+  }
+  row.hash = hasher.Finish();
+  if (std::any_of(row.witnesses.begin(), row.witnesses.end(), IsTentative)) {
+    row.tentative_at = CoarseNow().seconds;
+  }
+  open_witnesses_.erase(open_witnesses_.begin(),
+                        open_witnesses_.begin() + static_cast<ptrdiff_t>(row.witnesses.size()));
+  new_rows_.emplace_back(leaf.id, std::move(row));
+}
+
+// Gives the builder what came before the first difference.
+Status DirectoryNode::Flush() {
+  if (builder_ == nullptr) Begin();
+  if (same_leaves_.empty()) return OkStatus();
+  for (const NamedChild& leaf : std::exchange(same_leaves_, {})) {
+    taking_over_ = true;
+    const bool taken = builder_->TryAddNode(leaf);
+    taking_over_ = false;
+    if (!taken) RETURN_IF_ERROR(AddSplit(leaf));
+  }
+  return OkStatus();
+}
+
+// Its entries are as they were, but the borders of the leaves have moved.
+Status DirectoryNode::AddSplit(const NamedChild& leaf) {
+  nodes_->Replace(BlobKind::kTree, leaf.id);
+  ASSIGN_OR_RETURN(const Bytes bytes, repository_.ReadBlob({BlobKind::kTree, leaf.id}));
+  ASSIGN_OR_RETURN(const TreeNode node, DecodeTreeNode(bytes));
+  std::optional<CacheRow> row;
+  if (cache_ != nullptr) {
+    ASSIGN_OR_RETURN(row, cache_->Find(path_, leaf.id, node.entries.size()));
+  }
+  for (size_t i = 0; i < node.entries.size(); ++i) {
+    open_witnesses_.emplace_back(node.entries[i].name, row ? row->witnesses[i] : 0);
+    RETURN_IF_ERROR(builder_->Add(node.entries[i]));
+  }
+  replaced_leaves_.push_back(leaf.id);
+  return OkStatus();
+}
+
+StatusOr<BlobId> DirectoryNode::Finish(bool remember) {
+  if (is_base_) return *base_;
+  RETURN_IF_ERROR(Flush());
+  if (base_) nodes_->Replace(BlobKind::kTree, *base_);
+  ASSIGN_OR_RETURN(const BlobId id, builder_->Finish());
+  builder_.reset();
+  if (cache_ == nullptr || !remember) return id;
+  for (const BlobId& leaf : replaced_leaves_) RETURN_IF_ERROR(cache_->Remove(path_, leaf));
+  for (const auto& [leaf, row] : new_rows_) RETURN_IF_ERROR(cache_->Put(path_, leaf, row));
+  return id;
+}
+
+}  // namespace cairn

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which parts of its sources a snapshot leaves out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/fs/exclude.h"
+
+namespace cairn {
+
+struct SourceRules {
+  PatternList excludes;
+  bool exclude_caches = false;                  // folders with a valid CACHEDIR.TAG
+  std::vector<std::string> exclude_if_present;  // folders that hold an entry of such a name
+  std::optional<uint64_t> exclude_larger_than;  // files, bytes
+  bool one_file_system = false;
+};
+
+// Why the open `directory` is kept without what is in it; nothing if it is kept whole.
+// `crosses_mount`: it lies in another file system than its source. Thread-safe.
+std::optional<std::string> ReasonToEmpty(const SourceRules& rules, int directory,
+                                         bool crosses_mount);
+
+}  // namespace cairn
