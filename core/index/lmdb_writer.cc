@@ -133,6 +133,8 @@ Status LmdbWriter::AddPlaces(std::span<const PlacedBlob> places) {
 
 Status LmdbWriter::DoAddPlaces(std::span<const PlacedBlob> places) {
   if (places.empty()) return OkStatus();
+  // What was read so far makes room for the pages that are about to be held.
+  if (changed_pages_ == 0) txn_->env().ReleasePages();
   std::vector<BlobRow> rows;
   rows.reserve(places.size());
   double low = 1;

@@ -44,7 +44,7 @@ class LmdbWriter : public IndexWriter {
   };
 
   // Each is held in memory until Commit.
-  static constexpr uint64_t kManyPages = 4096;
+  static constexpr uint64_t kManyPages = 2048;
 
   // Runs `change` unless an earlier call failed, and remembers if it does.
   template <typename Change>

@@ -46,7 +46,7 @@ class PackAssembler {
   static constexpr uint64_t kSmallCommitBytes = 1 * kMiB;
   // A footer is held in memory, and put into the index, at once: of tiny files, a pack of full size
   // would have a million.
-  static constexpr size_t kMaxPackBlobs = 128 * 1024;
+  static constexpr size_t kMaxPackBlobs = 64 * 1024;
 
   Status AddToOpenPack(const SealedFrame& frame, bool node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status SpillSmall() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
