@@ -44,7 +44,7 @@ class BatchRewriter {
     RawFrame frames[2];  // [0] chunks, [1] nodes
     Bytes raw;
   };
-  // A frame of an old pack, decoded into Worker::raw.
+  // A frame of an old pack; Worker::raw holds it decoded.
   struct OldFrame {
     const FrameInfo* info = nullptr;
     Bytes stored;
@@ -58,7 +58,9 @@ class BatchRewriter {
   const PackUse* TakePack();
   // False if the pack is damaged.
   StatusOr<bool> CopyPack(Worker& worker, const PackUse& pack);
-  Status ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame);
+  StatusOr<Bytes> ReadStored(const PackUse& pack, const FrameInfo& frame);
+  static bool StaysAsItIs(const OldFrame& frame);
+  Status DecodeOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame);
   Status CopyFrame(Worker& worker, OldFrame& frame);
   StatusOr<bool> CopyDelta(Worker& worker, OldFrame& frame);
   Status Flush(Worker& worker, bool node);
@@ -156,14 +158,42 @@ StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
     }
     if (frame.live.empty()) continue;
     frame.whole = frame.live.size() == blobs && !mixed;
-    if (const Status read = ReadOldFrame(worker, pack, frame); !read.ok()) return leave(read);
+    StatusOr<Bytes> stored = ReadStored(pack, *frame.info);
+    if (!stored.ok()) return leave(stored.status());
+    frame.stored = *std::move(stored);
+    if (StaysAsItIs(frame)) {
+      const bool node = IsNode(frame.live.front().ref.kind);
+      SealedFrame sealed{*frame.info, std::move(frame.stored), std::move(frame.live)};
+      RETURN_IF_ERROR(assembler_.Add(std::move(sealed), node));
+      continue;
+    }
+    if (const Status decoded = DecodeOldFrame(worker, pack, frame); !decoded.ok()) {
+      return leave(decoded);
+    }
     RETURN_IF_ERROR(CopyFrame(worker, frame));
   }
   return true;
 }
 
-Status BatchRewriter::ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame) {
-  ASSIGN_OR_RETURN(frame.stored, ReadFrame(repository_.store(), pack.info.name, *frame.info));
+// The frame's bytes, as they were when it was sealed.
+StatusOr<Bytes> BatchRewriter::ReadStored(const PackUse& pack, const FrameInfo& frame) {
+  ASSIGN_OR_RETURN(Bytes stored, ReadFrame(repository_.store(), pack.info.name, frame));
+  if (ChecksumFrame(stored) != frame.checksum) {
+    return DataLoss("pack " + pack.info.name.Hex() + ": frame: checksum does not match");
+  }
+  return stored;
+}
+
+// Such a frame is copied without being decoded, which for a delta would mean its bases too: its
+// bytes are those that were decoded and compared before they were written.
+bool BatchRewriter::StaysAsItIs(const OldFrame& frame) {
+  if (!frame.whole) return false;
+  // Small frames come from small commits, and compress better together.
+  const bool node = IsNode(frame.live.front().ref.kind);
+  return !frame.info->bases.empty() || frame.info->raw_bytes >= TargetBytes(node) / 2;
+}
+
+Status BatchRewriter::DecodeOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame) {
   const std::string context = "pack " + pack.info.name.Hex();
   StatusOr<Bytes> prefix = repository_.ReadPrefix(frame.info->bases);
   if (!prefix.ok()) return Annotate(prefix.status(), context);
@@ -178,14 +208,8 @@ Status BatchRewriter::ReadOldFrame(Worker& worker, const PackUse& pack, OldFrame
 }
 
 Status BatchRewriter::CopyFrame(Worker& worker, OldFrame& frame) {
-  const bool node = IsNode(frame.live.front().ref.kind);
   ASSIGN_OR_RETURN(const bool copied, CopyDelta(worker, frame));
   if (copied) return OkStatus();
-  // Small frames come from small commits, and compress better together.
-  if (frame.whole && frame.info->raw_bytes >= TargetBytes(node) / 2) {
-    SealedFrame sealed{*frame.info, std::move(frame.stored), std::move(frame.live)};
-    return assembler_.Add(std::move(sealed), node);
-  }
   for (const BlobInfo& blob : frame.live) {
     const bool to_nodes = IsNode(blob.ref.kind);
     RawFrame& open = worker.frames[to_nodes ? 1 : 0];
@@ -200,11 +224,6 @@ Status BatchRewriter::CopyFrame(Worker& worker, OldFrame& frame) {
 StatusOr<bool> BatchRewriter::CopyDelta(Worker& worker, OldFrame& frame) {
   if (frame.info->bases.empty()) return false;
   const bool node = IsNode(frame.live.front().ref.kind);
-  if (frame.whole) {
-    SealedFrame sealed{*frame.info, std::move(frame.stored), std::move(frame.live)};
-    RETURN_IF_ERROR(assembler_.Add(std::move(sealed), node));
-    return true;
-  }
   RawFrame remains;
   for (const BlobInfo& blob : frame.live) {
     if (IsNode(blob.ref.kind) != node) return false;
