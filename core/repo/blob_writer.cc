@@ -7,13 +7,29 @@
 #include "core/base/profile.h"
 
 namespace cairn {
+namespace {
+
+// The blobs from number `first` on, which leave the frame.
+RawFrame TakeTail(RawFrame& frame, size_t first) {
+  RawFrame tail;
+  for (size_t i = first; i < frame.blobs.size(); ++i) {
+    const BlobInfo& blob = frame.blobs[i];
+    tail.Add(blob.ref, ByteSpan(frame.raw).subspan(blob.offset, blob.bytes));
+  }
+  frame.raw.resize(frame.raw.size() - tail.raw.size());
+  frame.blobs.resize(first);
+  return tail;
+}
+
+}  // namespace
 
 BlobWriter::BlobWriter(Repository& repository, const SessionId& session, const JournalHead& start,
                        const Options& options)
     : repository_(repository),
       options_(options),
       assembler_(repository.store(), repository.config(), session),
-      shared_frames_{{{}, {repository, dependents_}}, {{}, {repository, dependents_}}},
+      shared_frames_{{{}, {repository, dependents_, /*node=*/false}},
+                     {{}, {repository, dependents_, /*node=*/true}}},
       commit_(repository, session, start) {}
 
 BlobWriter::~BlobWriter() = default;
@@ -107,9 +123,16 @@ StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
       full = std::exchange(open.frame, {});
       chosen = open.bases.Take();
     };
-    if (open.frame.raw.size() + bytes.size() > kMaxFrameBytes) close();
+    std::vector<BaseChooser::Candidate> candidates;
+    if (options_.deltas) {
+      StatusOr<std::vector<BaseChooser::Candidate>> usable = open.bases.Find(replaced);
+      if (usable.ok()) candidates = *std::move(usable);
+      status = std::move(usable).status();
+    }
+    const bool fits = open.frame.raw.size() + bytes.size() <= kMaxFrameBytes;
+    if (!fits || !open.bases.AreNear(candidates)) close();
     open.frame.Add(ref, bytes);
-    if (options_.deltas) status = open.bases.Add(replaced);
+    open.bases.Add(candidates);
     const bool enough = open.frame.raw.size() >= target || open.bases.IsNearlyFull();
     if (full.empty() && enough) close();
   }
@@ -159,16 +182,19 @@ Status BlobWriter::SealAndAdd(const RawFrame& frame, bool node, const ChosenBase
 
 BlobWriter::Lane::Lane(BlobWriter& writer)
     : writer_(writer),
-      open_{{{}, {writer.repository_, writer.dependents_}},
-            {{}, {writer.repository_, writer.dependents_}}} {}
+      open_{{{}, {writer.repository_, writer.dependents_, /*node=*/false}},
+            {{}, {writer.repository_, writer.dependents_, /*node=*/false}}} {}
 
 Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* former) {
   former_.reset();
   if (former != nullptr && writer_.options_.deltas && !writer_.options_.dry_run) {
     former_.emplace(writer_.repository_, *former);
   }
+  whole_ = whole;
   const bool fits = !whole || open().frame.raw.size() + bytes <= kChunkFrameBytes;
-  return fits && !open().bases.IsNearlyFull() ? OkStatus() : Flush(open());
+  if (!fits || open().bases.IsNearlyFull()) RETURN_IF_ERROR(Flush(open()));
+  unbased_ = open().frame.blobs.size();
+  return OkStatus();
 }
 
 StatusOr<BlobId> BlobWriter::Lane::AddChunk(ByteSpan chunk) {
@@ -191,7 +217,8 @@ Status BlobWriter::Lane::AddZeros(uint64_t bytes) {
 Status BlobWriter::Lane::Follow(const ContentItem& item, bool stored) {
   if (!former_) return OkStatus();
   former_->Follow(item, stored, replaced_);
-  return AddReplaced();
+  // Of a file that is not to be split, all bases are looked at together.
+  return whole_ ? OkStatus() : AddReplaced();
 }
 
 Status BlobWriter::Lane::EndFile() {
@@ -201,11 +228,26 @@ Status BlobWriter::Lane::EndFile() {
 }
 
 Status BlobWriter::Lane::AddReplaced() {
-  Status status = open().bases.Add(replaced_);
-  replaced_.clear();
+  Status status = TryAddReplaced();
   if (status.ok()) return status;
   writer_.Fail(std::move(status));
   return writer_.Failure();
+}
+
+// What has these bases goes on in a frame of its own if they are far from those that are there.
+Status BlobWriter::Lane::TryAddReplaced() {
+  if (replaced_.empty()) return OkStatus();
+  OpenFrame& open = this->open();
+  ASSIGN_OR_RETURN(const auto candidates, open.bases.Find(replaced_));
+  replaced_.clear();
+  if (unbased_ > 0 && !open.bases.AreNear(candidates)) {
+    RawFrame rest = TakeTail(open.frame, unbased_);
+    RETURN_IF_ERROR(whole_ ? Flush(open) : CloseBeside(open));
+    open.frame = std::move(rest);
+  }
+  open.bases.Add(candidates);
+  unbased_ = open.frame.blobs.size();
+  return OkStatus();
 }
 
 Status BlobWriter::Lane::Flush(OpenFrame& open) {
@@ -220,21 +262,26 @@ Status BlobWriter::Lane::Flush() {
 }
 
 Status BlobWriter::Lane::FlushBeside() {
-  OpenFrame& full = open();
-  if (full.frame.raw.size() < kChunkFrameBytes && !full.bases.IsNearlyFull()) return OkStatus();
+  if (!IsFull()) return OkStatus();
   if (former_) {
     former_->EndFrame(replaced_);
     RETURN_IF_ERROR(AddReplaced());
+    if (!IsFull()) return OkStatus();
   }
+  unbased_ = 0;
+  return CloseBeside(open());
+}
+
+Status BlobWriter::Lane::CloseBeside(OpenFrame& open) {
   BlobWriter& writer = writer_;
-  const uint64_t bytes = full.frame.raw.size();
+  const uint64_t bytes = open.frame.raw.size();
   if (writer.options_.pool == nullptr || writer.beside_bytes_ + bytes > kBesideBytes) {
-    return Flush(full);
+    return Flush(open);
   }
   writer.beside_bytes_ += bytes;
   // The error, if any, is kept by the writer and met by its next call.
   writer.options_.pool->Submit(
-      [&writer, bytes, frame = std::exchange(full.frame, {}), chosen = full.bases.Take()](int) {
+      [&writer, bytes, frame = std::exchange(open.frame, {}), chosen = open.bases.Take()](int) {
         (void)writer.SealAndAdd(frame, /*node=*/false, chosen);
         writer.beside_bytes_ -= bytes;
       });

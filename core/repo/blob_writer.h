@@ -86,14 +86,21 @@ class BlobWriter : public BlobSink {
     OpenFrame& open() { return open_[former_ ? 1 : 0]; }
     Status Follow(const ContentItem& item, bool stored);
     Status AddReplaced();
+    Status TryAddReplaced();
+    bool IsFull() {
+      return open().frame.raw.size() >= kChunkFrameBytes || open().bases.IsNearlyFull();
+    }
     Status Flush(OpenFrame& open);
+    Status CloseBeside(OpenFrame& open);
 
     BlobWriter& writer_;
     // [0] for new files, [1] for changed ones: in a common frame the new content, which has no
     // bases, would hide what a delta saves.
     OpenFrame open_[2];
     std::optional<FormerVersion> former_;
-    std::vector<BlobRef> replaced_;
+    std::vector<BlobRef> replaced_;  // not among the frame's bases yet
+    size_t unbased_ = 0;             // of the frame's blobs, the first that they may belong to
+    bool whole_ = true;
   };
   static constexpr uint64_t kWholeFileBytes = 512 * kKiB;
 

@@ -13,6 +13,9 @@ namespace {
 // A file of the new frame is read by decoding these, at two thirds of a millisecond for a MiB.
 constexpr size_t kMaxBaseFrames = 16;
 constexpr uint64_t kMaxBaseFrameBytes = 8 * kMiB;
+// Together, raw, of the frames that one frame should rest on, unless it is a single one.
+constexpr uint64_t kNearChunkBytes = kChunkFrameBytes;
+constexpr uint64_t kNearNodeBytes = kNodeFrameBytes;
 // From here on the next file may find no room.
 constexpr size_t kManyBaseFrames = 12;
 constexpr uint64_t kManyBaseFrameBytes = kMaxBaseFrameBytes / 4 * 3;
@@ -41,6 +44,67 @@ uint32_t DecodeCount(const std::optional<Bytes>& note) {
   const uint32_t count = decoder.Fixed32();
   return decoder.Finish("count of dependents").ok() ? count : 0;
 }
+
+// What may serve in place of some blobs that were replaced.
+class CandidateFinder {
+ public:
+  CandidateFinder(IndexReader& reader, const DependentCounts& counts)
+      : reader_(reader), counts_(counts) {}
+
+  Status AddReplaced(const BlobRef& ref) {
+    if (known_.contains(BaseIdOf(ref.id))) return OkStatus();
+    ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindFramedPlaces(reader_, ref));
+    const FramedPlace* delta = nullptr;
+    for (const FramedPlace& place : places) {
+      if (place.pack.state != PackState::kLive) break;
+      if (place.is_plain()) return AddPlace(place);
+      if (delta == nullptr) delta = &place;
+    }
+    known_.insert(BaseIdOf(ref.id));
+    return delta == nullptr ? OkStatus() : AddBasesOf(*delta);
+  }
+
+  std::vector<BaseChooser::Candidate> Take() { return std::move(found_); }
+
+ private:
+  // Bases stand in the order of what is based on them, and are of about the same length together:
+  // so those of one blob are found where it stands among its neighbours.
+  Status AddBasesOf(const FramedPlace& place) {
+    const std::vector<BaseId>& bases = place.frame.bases;
+    const size_t slack = 2 + bases.size() / 8;
+    const uint64_t raw = std::max<uint64_t>(place.frame.raw_bytes, 1);
+    const size_t first = place.place.offset * bases.size() / raw;
+    const size_t last = (uint64_t{place.place.offset} + place.place.bytes) * bases.size() / raw;
+    for (size_t i = first - std::min(first, slack); i < std::min(bases.size(), last + slack); ++i) {
+      if (known_.contains(bases[i])) continue;
+      ASSIGN_OR_RETURN(const std::vector<FramedPlace> found, FindBasePlaces(reader_, bases[i]));
+      if (found.empty() || found.front().pack.state != PackState::kLive) continue;
+      RETURN_IF_ERROR(AddPlace(found.front()));
+    }
+    return OkStatus();
+  }
+
+  Status AddPlace(const FramedPlace& place) {
+    const BaseId base = BaseIdOf(place.ref.id);
+    if (place.place.bytes == 0 || !known_.insert(base).second) return OkStatus();
+    const FrameAddress frame(place.pack.info.name, place.place.frame);
+    if (found_.empty() || found_.back().frame != frame) {
+      ASSIGN_OR_RETURN(const uint32_t remembered, DependentCounts::Remembered(reader_, frame));
+      if (!counts_.HasRoom(frame, remembered)) return OkStatus();
+    }
+    found_.push_back({.base = base,
+                      .bytes = place.place.bytes,
+                      .frame = frame,
+                      .frame_stored_bytes = place.frame.stored_bytes,
+                      .frame_raw_bytes = place.frame.raw_bytes});
+    return OkStatus();
+  }
+
+  IndexReader& reader_;
+  const DependentCounts& counts_;
+  std::vector<BaseChooser::Candidate> found_;
+  absl::flat_hash_set<BaseId> known_;  // found, or of no use
+};
 
 }  // namespace
 
@@ -82,66 +146,52 @@ Status DependentCounts::Forget(IndexWriter& writer, const PackName& pack) {
   return writer.RemoveNotes(PackNoteKey(pack));
 }
 
-Status BaseChooser::Add(std::span<const BlobRef> replaced) {
-  if (replaced.empty()) return OkStatus();
+BaseChooser::BaseChooser(Repository& repository, const DependentCounts& counts, bool node)
+    : repository_(repository),
+      counts_(counts),
+      near_bytes_(node ? kNearNodeBytes : kNearChunkBytes) {}
+
+bool BaseChooser::AreNear(std::span<const Candidate> candidates) const {
+  if (chosen_.frames.empty()) return true;
+  std::set<FrameAddress> more;
+  uint64_t raw_bytes = chosen_.raw_bytes;
+  for (const Candidate& candidate : candidates) {
+    if (chosen_.frames.contains(candidate.frame) || !more.insert(candidate.frame).second) continue;
+    raw_bytes += candidate.frame_raw_bytes;
+  }
+  return more.empty() || raw_bytes <= near_bytes_;
+}
+
+StatusOr<std::vector<BaseChooser::Candidate>> BaseChooser::Find(
+    std::span<const BlobRef> replaced) const {
+  if (replaced.empty()) return std::vector<Candidate>();
   ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
-  for (const BlobRef& ref : replaced) RETURN_IF_ERROR(AddReplaced(*reader, ref));
-  return OkStatus();
+  CandidateFinder finder(*reader, counts_);
+  for (const BlobRef& ref : replaced) RETURN_IF_ERROR(finder.AddReplaced(ref));
+  return finder.Take();
 }
 
-Status BaseChooser::AddReplaced(IndexReader& reader, const BlobRef& ref) {
-  if (known_.contains(BaseIdOf(ref.id))) return OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindFramedPlaces(reader, ref));
-  const FramedPlace* delta = nullptr;
-  for (const FramedPlace& place : places) {
-    if (place.pack.state != PackState::kLive) break;
-    if (place.is_plain()) return AddBase(reader, place);
-    if (delta == nullptr) delta = &place;
-  }
-  known_.insert(BaseIdOf(ref.id));
-  return delta == nullptr ? OkStatus() : AddBasesOf(reader, *delta);
-}
-
-// Bases stand in the order of what is based on them, and are of about the same length together: so
-// those of one blob are found where it stands among its neighbours.
-Status BaseChooser::AddBasesOf(IndexReader& reader, const FramedPlace& place) {
-  const std::vector<BaseId>& bases = place.frame.bases;
-  const size_t slack = 2 + bases.size() / 8;
-  const uint64_t raw = std::max<uint64_t>(place.frame.raw_bytes, 1);
-  const size_t first = place.place.offset * bases.size() / raw;
-  const size_t last = (uint64_t{place.place.offset} + place.place.bytes) * bases.size() / raw;
-  for (size_t i = first - std::min(first, slack); i < std::min(bases.size(), last + slack); ++i) {
-    if (known_.contains(bases[i])) continue;
-    ASSIGN_OR_RETURN(const std::vector<FramedPlace> found, FindBasePlaces(reader, bases[i]));
-    if (found.empty() || found.front().pack.state != PackState::kLive) continue;
-    RETURN_IF_ERROR(AddBase(reader, found.front()));
-  }
-  return OkStatus();
-}
-
-Status BaseChooser::AddBase(IndexReader& reader, const FramedPlace& place) {
-  const BaseId base = BaseIdOf(place.ref.id);
-  if (place.place.bytes == 0 || !known_.insert(base).second) return OkStatus();
-  if (chosen_.bases.size() == kMaxFrameBases || place.place.bytes > kMaxPrefixBytes - bytes_) {
-    return OkStatus();
-  }
-  const FrameAddress frame(place.pack.info.name, place.place.frame);
-  if (!chosen_.frames.contains(frame)) {
-    if (chosen_.frames.size() == kMaxBaseFrames ||
-        place.frame.raw_bytes >
-            kMaxBaseFrameBytes - std::min(chosen_.raw_bytes, kMaxBaseFrameBytes)) {
-      return OkStatus();
+void BaseChooser::Add(std::span<const Candidate> candidates) {
+  for (const Candidate& candidate : candidates) {
+    if (known_.contains(candidate.base) || chosen_.bases.size() == kMaxFrameBases ||
+        candidate.bytes > kMaxPrefixBytes - bytes_) {
+      continue;
     }
-    ASSIGN_OR_RETURN(const uint32_t remembered, DependentCounts::Remembered(reader, frame));
-    if (!counts_.HasRoom(frame, remembered)) return OkStatus();
-    chosen_.frames.insert(frame);
-    chosen_.stored_bytes += place.frame.stored_bytes;
-    chosen_.raw_bytes += place.frame.raw_bytes;
+    if (!chosen_.frames.contains(candidate.frame)) {
+      if (chosen_.frames.size() == kMaxBaseFrames ||
+          candidate.frame_raw_bytes >
+              kMaxBaseFrameBytes - std::min(chosen_.raw_bytes, kMaxBaseFrameBytes)) {
+        continue;
+      }
+      chosen_.frames.insert(candidate.frame);
+      chosen_.packs.insert(candidate.frame.first);
+      chosen_.stored_bytes += candidate.frame_stored_bytes;
+      chosen_.raw_bytes += candidate.frame_raw_bytes;
+    }
+    known_.insert(candidate.base);
+    chosen_.bases.push_back(candidate.base);
+    bytes_ += candidate.bytes;
   }
-  chosen_.bases.push_back(base);
-  chosen_.packs.insert(place.pack.info.name);
-  bytes_ += place.place.bytes;
-  return OkStatus();
 }
 
 bool BaseChooser::IsNearlyFull() const {

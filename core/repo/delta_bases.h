@@ -64,25 +64,36 @@ struct ChosenBases {
 // that no longer pays. Thread-compatible.
 class BaseChooser {
  public:
-  BaseChooser(Repository& repository, const DependentCounts& counts)
-      : repository_(repository), counts_(counts) {}
+  // A blob that may become a base, at the place where it was found.
+  struct Candidate {
+    BaseId base;
+    uint32_t bytes = 0;
+    FrameAddress frame;
+    uint32_t frame_stored_bytes = 0;
+    uint32_t frame_raw_bytes = 0;
+  };
 
-  Status Add(std::span<const BlobRef> replaced);
-  // The frame should be closed: a reader of it should not have to decode many others.
+  // For a frame of nodes, or of chunks.
+  BaseChooser(Repository& repository, const DependentCounts& counts, bool node);
+
+  // Those that may serve in place of what was replaced, in its order, each once.
+  StatusOr<std::vector<Candidate>> Find(std::span<const BlobRef> replaced) const;
+  // Whether the frame should take them too: a reader of it should not have to decode many others.
+  // If not, it should be closed, and they be given to the next one.
+  bool AreNear(std::span<const Candidate> candidates) const;
+  // Those for which there is no room, or which are there already, are left out.
+  void Add(std::span<const Candidate> candidates);
+  // The frame should be closed, near or not.
   bool IsNearlyFull() const;
-  bool empty() const { return chosen_.bases.empty(); }
   ChosenBases Take();
 
  private:
-  Status AddReplaced(IndexReader& reader, const BlobRef& ref);
-  Status AddBasesOf(IndexReader& reader, const FramedPlace& place);
-  Status AddBase(IndexReader& reader, const FramedPlace& place);
-
   Repository& repository_;
   const DependentCounts& counts_;
+  const uint64_t near_bytes_;
   ChosenBases chosen_;
   uint64_t bytes_ = 0;
-  absl::flat_hash_set<BaseId> known_;  // chosen, or found to be of no use
+  absl::flat_hash_set<BaseId> known_;  // those chosen
 };
 
 }  // namespace cairn

@@ -3,6 +3,7 @@
 #include <random>
 #include <set>
 
+#include "core/repo/base_places.h"
 #include "core/repo/blob_writer.h"
 #include "core/repo/browse.h"
 #include "core/repo/check.h"
@@ -75,6 +76,30 @@ class DeltaTest : public RestoreTest {
     ++text[at];
     return text;
   }
+  // Of each delta frame: the raw bytes of the frames that it rests on.
+  std::vector<uint64_t> BaseFrameBytes() {
+    const auto reader = Must(repository_->index().Read());
+    std::vector<IndexPack> packs;
+    MustBeOk(reader->ForEachPack([&](const IndexPack& pack) {
+      packs.push_back(pack);
+      return true;
+    }));
+    std::vector<uint64_t> bytes;
+    for (const IndexPack& pack : packs) {
+      for (uint32_t number = 0; number < pack.frames; ++number) {
+        const FrameInfo frame = *Must(reader->FindFrame(pack.number, number));
+        std::map<FrameAddress, uint64_t> frames;
+        for (const BaseId& base : frame.bases) {
+          const FramedPlace place = Must(FindBasePlaces(*reader, base)).front();
+          frames[{place.pack.info.name, place.place.frame}] = place.frame.raw_bytes;
+        }
+        if (frames.empty()) continue;
+        uint64_t& sum = bytes.emplace_back();
+        for (const auto& [address, raw_bytes] : frames) sum += raw_bytes;
+      }
+    }
+    return bytes;
+  }
 };
 
 TEST_F(DeltaTest, AChangedFileTakesWhatHasChangedInIt) {
@@ -130,6 +155,38 @@ TEST_F(DeltaTest, ChangesAllOverALargeFileAreFound) {
   EXPECT_LT(BytesOf([&] { second = Take(); }), 40'000 + 60'000U);
   Reopen();
   EXPECT_EQ(ReadAll(second)[Source("image")], content);
+}
+
+// So that reading one file stays cheap: a plain frame has some 2 MiB.
+TEST_F(DeltaTest, AFrameRestsOnNoMoreThanAPlainFrameHolds) {
+  constexpr int kFiles = 20;
+  const auto content = [](int i) { return Noise(400'000, static_cast<uint64_t>(i)); };
+  const auto name = [this](int i) { return Source("f" + std::to_string(i)); };
+  for (int i = 0; i < kFiles; ++i) Write(name(i), content(i));
+  Take();
+  for (int i = 0; i < kFiles; ++i) Write(name(i), Edited(content(i), 200'000));
+  EXPECT_LT(BytesOf([&] { Take(); }), kFiles * 2000U);
+  const std::vector<uint64_t> bytes = BaseFrameBytes();
+  EXPECT_GE(bytes.size(), 4U);
+  EXPECT_LT(bytes.size(), static_cast<size_t>(kFiles));
+  EXPECT_LE(std::ranges::max(bytes), kChunkFrameBytes);
+  ExpectClean();
+}
+
+TEST_F(DeltaTest, AFrameOfALargeFileRestsOnFewOthersToo) {
+  std::string content = Noise(12 << 20, 1);
+  Write(Source("image"), content);
+  Take();
+  for (size_t at = 100'000; at < content.size(); at += 300'000) ++content[at];
+  Write(Source("image"), content);
+  const SnapshotId second = Take();
+  // One change may stand where two frames meet, and a frame ends with the chunk that fills it.
+  for (const uint64_t bytes : BaseFrameBytes()) {
+    EXPECT_LE(bytes, 2 * (kChunkFrameBytes + kMaxBlobBytes / 64));
+  }
+  Reopen();
+  EXPECT_EQ(ReadAll(second)[Source("image")], content);
+  ExpectClean();
 }
 
 TEST_F(DeltaTest, AStreamIsComparedWithTheLastOneOfItsName) {
