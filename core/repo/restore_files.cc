@@ -4,10 +4,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "core/base/profile.h"
+#include "core/repo/restore_attributes.h"
 #include "core/repo/restore_content.h"
 #include "core/tree/reader.h"
 
@@ -72,12 +72,15 @@ Status FileRestorer::Add(FileToRestore file) {
   RETURN_IF_ERROR(AddPieces(job));
   if (job->pieces > 1) ++gathered_->files_of_several_pieces;
   // All pieces are known. If none of this window's is left to be written, nobody else completes it.
-  if (gathered_->jobs.empty() || gathered_->jobs.back() != job) {
-    gathered_->jobs.push_back(job);
-    gathered_->path_bytes += job->what.path.size();
-  }
+  AddJob(job);
   gathered_->ready.push_back(job.get());
   return IsFull() ? Launch() : OkStatus();
+}
+
+void FileRestorer::AddJob(const std::shared_ptr<Job>& job) {
+  if (!gathered_->jobs.empty() && gathered_->jobs.back() == job) return;
+  gathered_->jobs.push_back(job);
+  gathered_->entry_bytes += job->what.path.size() + AttributeBytes(job->what.entry);
 }
 
 Status FileRestorer::AddPieces(const std::shared_ptr<Job>& job) {
@@ -96,7 +99,8 @@ Status FileRestorer::AddPieces(const std::shared_ptr<Job>& job) {
                 .offset = offset,
                 .bytes = (*item)->bytes,
                 .id = (*item)->id,
-                .zero = (*item)->zero};
+                .zero = (*item)->zero,
+                .spot = {}};
     if (piece.bytes > entry.size - offset) {
       Fail(*job, DataLoss("its content is longer than the file"));
       return OkStatus();
@@ -121,10 +125,7 @@ Status FileRestorer::AddPieces(const std::shared_ptr<Job>& job) {
 Status FileRestorer::AddPiece(const std::shared_ptr<Job>& job, const Piece& piece) {
   if (IsFull()) RETURN_IF_ERROR(Launch());
   Window& window = *gathered_;
-  if (window.jobs.empty() || window.jobs.back() != job) {
-    window.jobs.push_back(job);
-    window.path_bytes += job->what.path.size();
-  }
+  AddJob(job);
   window.pieces.push_back(piece);
   window.bytes += piece.bytes;
   ++job->pieces;
@@ -135,53 +136,38 @@ Status FileRestorer::AddPiece(const std::shared_ptr<Job>& job, const Piece& piec
 bool FileRestorer::IsFull() const {
   const Window& window = *gathered_;
   return window.pieces.size() >= kWindowPieces || window.bytes >= kWindowBytes ||
-         window.jobs.size() >= kWindowFiles || window.path_bytes >= kWindowPathBytes ||
+         window.jobs.size() >= kWindowFiles || window.entry_bytes >= kWindowEntryBytes ||
          window.files_of_several_pieces >= max_open_files_;
 }
 
-// Only the order of work depends on what is found here: a piece whose place is not known, or is
-// gone when it is read, is looked up again.
-void FileRestorer::FindPlaces(Window& window) {
+Status FileRestorer::FindSpots(Window& window) {
   const StageTimer timer(Stage::kFind);
-  absl::flat_hash_map<BlobId, size_t> known;
+  ASSIGN_OR_RETURN(const auto reader, context_.repository.index().Read());
   for (Piece& piece : window.pieces) {
     if (piece.zero) continue;
-    const auto [it, added] = known.try_emplace(piece.id, kNoPlace);
-    if (added) {
-      StatusOr<std::vector<BlobLocation>> places =
-          context_.repository.Locate({BlobKind::kChunk, piece.id});
-      if (places.ok() && !places->empty()) {
-        it->second = window.places.size();
-        window.places.push_back(std::move(places->front()));
-      }
-    }
-    piece.place = it->second;
+    ASSIGN_OR_RETURN(piece.spot,
+                     window.order.Find(*reader, {BlobKind::kChunk, piece.id}, piece.bytes));
   }
+  return window.order.Arrange(*reader);
 }
 
 void FileRestorer::OrderPieces(Window& window) {
-  const auto key = [&](const Piece& piece) {
-    static const BlobLocation kNowhere;
-    const BlobLocation& place = piece.place == kNoPlace ? kNowhere : window.places[piece.place];
-    return std::tuple(piece.place == kNoPlace, place.pack, place.frame_number, place.offset);
-  };
+  if (!FindSpots(window).ok()) {
+    // Each is then looked up when it is written, and what is wrong is met there.
+    for (Piece& piece : window.pieces) piece.spot = {};
+  }
   // Stable: pieces at one place stay in the order of paths.
-  std::stable_sort(window.pieces.begin(), window.pieces.end(),
-                   [&](const Piece& a, const Piece& b) { return key(a) < key(b); });
+  std::ranges::stable_sort(window.pieces, {},
+                           [&](const Piece& piece) { return window.order.Rank(piece.spot); });
   for (size_t i = 0; i < window.pieces.size(); ++i) {
-    const Piece& piece = window.pieces[i];
-    const bool alone = piece.place == kNoPlace;
-    if (i > 0 && !alone && window.pieces[i - 1].place != kNoPlace) {
-      const BlobLocation& before = window.places[window.pieces[i - 1].place];
-      const BlobLocation& here = window.places[piece.place];
-      if (before.pack == here.pack && before.frame_number == here.frame_number) continue;
+    if (i > 0 && window.order.AreTogether(window.pieces[i - 1].spot, window.pieces[i].spot)) {
+      continue;
     }
     window.groups.push_back(i);
   }
 }
 
 Status FileRestorer::Launch() {
-  FindPlaces(*gathered_);
   OrderPieces(*gathered_);
   Wait();
   RETURN_IF_ERROR(Ended());
@@ -232,15 +218,19 @@ void FileRestorer::RunTasks(Window& window) {
 }
 
 void FileRestorer::WriteGroup(const Window& window, size_t begin, size_t end) {
-  const Piece& first = window.pieces[begin];
   FrameCache::Frame frame;
-  if (first.place != kNoPlace) {
-    const BlobLocation& place = window.places[first.place];
-    // A frame that cannot be read may have been moved, or its blobs may lie elsewhere too.
-    auto read = context_.repository.ReadFrame(place.pack, place.frame_number, place.frame);
-    if (read.ok()) frame = *std::move(read);
+  uint32_t number = ReadOrder::kNoFrame;
+  for (size_t at = begin; at < end;) {
+    const ReadOrder::Spot& spot = window.pieces[at].spot;
+    if (spot.frame != number) {
+      number = spot.frame;
+      const ReadOrder::Frame& place = window.order.frame(spot);
+      // One that cannot be read may have been moved, or its blobs may lie elsewhere too.
+      auto read = context_.repository.ReadFrame(place.pack, place.number, place.info);
+      frame = read.ok() ? *std::move(read) : nullptr;
+    }
+    at = WriteRun(window, at, end, frame.get());
   }
-  for (size_t at = begin; at < end;) at = WriteRun(window, at, end, frame.get());
 }
 
 // Writes the piece at `at`, together with those that follow it both in the frame and in the file.
@@ -256,18 +246,17 @@ size_t FileRestorer::WriteRun(const Window& window, size_t at, size_t end, const
     WriteLostPiece(first);
     return at + 1;
   }
-  const uint64_t begin = window.places[first.place].offset;
+  const uint64_t begin = first.spot.offset;
   uint64_t bytes = 0;
   size_t next = at;
   for (; next < end; ++next) {
     const Piece& piece = window.pieces[next];
-    const BlobLocation& place = window.places[piece.place];
-    if (piece.job != &job || place.offset != begin + bytes ||
-        piece.offset != first.offset + bytes || place.bytes != piece.bytes ||
+    if (piece.job != &job || piece.spot.frame != first.spot.frame ||
+        piece.spot.offset != begin + bytes || piece.offset != first.offset + bytes ||
         begin + bytes + piece.bytes > frame->size()) {
       break;
     }
-    const ByteSpan blob = ByteSpan(*frame).subspan(place.offset, place.bytes);
+    const ByteSpan blob = ByteSpan(*frame).subspan(piece.spot.offset, piece.bytes);
     if (!context_.repository.VerifyBlob({BlobKind::kChunk, piece.id}, blob).ok()) break;
     bytes += piece.bytes;
   }

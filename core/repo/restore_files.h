@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing files of a snapshot into the target: what they need is gathered in windows, ordered by
-// pack and frame, so that each frame is decoded once, and written by several threads in whatever
+// frame and base, so that each frame is decoded once, and written by several threads in whatever
 // order it comes. While a window is written, the next is gathered.
 #pragma once
 
@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "core/base/ids.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
@@ -18,6 +17,7 @@
 #include "core/base/worker_pool.h"
 #include "core/fs/target.h"
 #include "core/repo/repository.h"
+#include "core/repo/restore_order.h"
 #include "core/repo/restore_remove.h"
 #include "core/repo/restore_report.h"
 #include "core/tree/entry.h"
@@ -32,8 +32,9 @@ struct FileToRestore {
   RestoreAction action = RestoreAction::kRestored;
 };
 
-// Memory: two windows of pieces (kWindowPieces, and the names of kWindowFiles files), and a frame
-// or two a thread. A file of any size is written through several windows. Thread-compatible.
+// Memory: two windows of pieces (kWindowPieces, and the entries of kWindowFiles files, of
+// kWindowEntryBytes), and a frame or two a thread. A file of any size is written through several
+// windows. Thread-compatible.
 class FileRestorer {
  public:
   struct Context {
@@ -70,9 +71,8 @@ class FileRestorer {
   static constexpr size_t kWindowPieces = 12288;
   static constexpr uint64_t kWindowBytes = 256 * kMiB;
   static constexpr size_t kWindowFiles = 6144;
-  static constexpr size_t kWindowPathBytes = 8 * kMiB;
+  static constexpr size_t kWindowEntryBytes = 8 * kMiB;
   static constexpr size_t kReadyBatch = 32;
-  static constexpr size_t kNoPlace = SIZE_MAX;
 
   struct Job;
   struct Piece {
@@ -81,28 +81,30 @@ class FileRestorer {
     uint64_t bytes = 0;
     BlobId id;
     bool zero = false;
-    size_t place = kNoPlace;  // in Window::places
+    ReadOrder::Spot spot;  // in Window::order
   };
   struct Window {
     std::vector<std::shared_ptr<Job>> jobs;
     std::vector<Piece> pieces;
-    std::vector<BlobLocation> places;
-    std::vector<size_t> groups;  // of pieces of one frame: where each begins
+    ReadOrder order;
+    std::vector<size_t> groups;  // of pieces that one thread writes: where each begins
     std::vector<Job*> ready;     // wait for nothing else
     uint64_t bytes = 0;
-    size_t path_bytes = 0;
+    size_t entry_bytes = 0;
     size_t files_of_several_pieces = 0;
     std::atomic<size_t> next_task{0};
   };
 
+  // The window holds on to the job from here on.
+  void AddJob(const std::shared_ptr<Job>& job);
   // Gathers the file's pieces, over several windows if there are many.
   Status AddPieces(const std::shared_ptr<Job>& job);
   Status AddPiece(const std::shared_ptr<Job>& job, const Piece& piece);
   bool IsFull() const;
   // Begins to write what is gathered, after what was begun before.
   Status Launch();
-  void FindPlaces(Window& window);
-  static void OrderPieces(Window& window);
+  Status FindSpots(Window& window);
+  void OrderPieces(Window& window);
   void Wait();
 
   // By the workers.

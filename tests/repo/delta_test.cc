@@ -3,6 +3,7 @@
 #include <random>
 #include <set>
 
+#include "core/base/profile.h"
 #include "core/repo/base_places.h"
 #include "core/repo/blob_writer.h"
 #include "core/repo/browse.h"
@@ -187,6 +188,30 @@ TEST_F(DeltaTest, AFrameOfALargeFileRestsOnFewOthersToo) {
   Reopen();
   EXPECT_EQ(ReadAll(second)[Source("image")], content);
   ExpectClean();
+}
+
+TEST_F(DeltaTest, ARestoreDecodesABaseOnceForAllThatRestsOnIt) {
+  // Enough that the frames between two that share a base would push it out of the cache.
+  constexpr int kFiles = 120;
+  const auto content = [](int i) { return Noise(500'000, static_cast<uint64_t>(i)); };
+  const auto name = [](int i) { return "f" + std::to_string(1000 + i); };
+  for (int i = 0; i < kFiles; ++i) Write(Source(name(i)), content(i));
+  Take();
+  for (int i = 0; i < kFiles; i += 5) Write(Source(name(i)), Edited(content(i), 250'000));
+  const SnapshotId second = Take();
+  const RepositoryStats stats = Stats();
+  Reopen();
+  Profile::Start();
+  Profile::Take();
+  RestoreAll(Place(second));
+  uint64_t decoded = 0;
+  for (const StageTime& time : Profile::Take()) {
+    if (time.stage == Stage::kDecompress) decoded = time.calls;
+  }
+  EXPECT_LE(decoded, stats.frames);
+  for (int i = 0; i < kFiles; ++i) {
+    EXPECT_EQ(Read(Target(name(i))), i % 5 == 0 ? Edited(content(i), 250'000) : content(i));
+  }
 }
 
 TEST_F(DeltaTest, AStreamIsComparedWithTheLastOneOfItsName) {
