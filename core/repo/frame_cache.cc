@@ -4,6 +4,12 @@
 #include <atomic>
 
 namespace cairn {
+namespace {
+
+// Smaller ones are not worth keeping.
+constexpr size_t kMinSpareBytes = kMiB;
+
+}  // namespace
 
 FrameCache::Frame FrameCache::Find(const PackName& pack, uint32_t frame) {
   MutexLock lock(mutex_);
@@ -25,15 +31,16 @@ void FrameCache::Insert(const PackName& pack, uint32_t frame, std::shared_ptr<By
   MutexLock lock(mutex_);
   const Key key(pack, frame);
   if (by_key_.contains(key)) return;
-  used_bytes_ += bytes->size();
+  used_bytes_ += bytes->capacity();
   slots_.push_front(Slot{key, std::move(bytes)});
   by_key_[key] = slots_.begin();
   while (used_bytes_ > limit_bytes_ && slots_.size() > 1) {
-    used_bytes_ -= slots_.back().bytes->size();
+    used_bytes_ -= slots_.back().bytes->capacity();
     by_key_.erase(slots_.back().key);
     std::shared_ptr<Bytes>& evicted = slots_.back().bytes;
     // Nobody else can get hold of it any more; what others have read of it comes before.
-    if (spare_.size() < kMaxSpare && evicted.use_count() == 1) {
+    if (spare_.size() < kMaxSpare && evicted->capacity() >= kMinSpareBytes &&
+        evicted.use_count() == 1) {
       std::atomic_thread_fence(std::memory_order_acquire);
       spare_.push_back(std::move(evicted));
     }

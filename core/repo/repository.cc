@@ -273,7 +273,9 @@ StatusOr<FrameCache::Frame> Repository::ReadFrame(const PackName& pack, uint32_t
                                                   const FrameInfo& frame) {
   if (FrameCache::Frame cached = frames_.Find(pack, frame_number)) return cached;
   ASSIGN_OR_RETURN(const Bytes stored, cairn::ReadFrame(*store_, pack, frame));
-  std::shared_ptr<Bytes> raw = frames_.NewFrame();
+  // A small frame would hold on to the memory of a large one.
+  const bool is_small = frame.raw_bytes < kChunkFrameBytes / 2;
+  std::shared_ptr<Bytes> raw = is_small ? std::make_shared<Bytes>() : frames_.NewFrame();
   const StatusOr<Bytes> prefix = ReadPrefix(frame.bases);
   Status status =
       prefix.ok() ? ThreadDecoder().Decode(frame, stored, *prefix, *raw) : prefix.status();

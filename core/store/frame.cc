@@ -89,6 +89,15 @@ Status CheckFrame(const RawFrame& frame) {
                                   frame.blobs.size(), frame.raw.size()));
 }
 
+// Room for so many bytes and hardly more, where a resize would double it; in steps, so that buffers
+// which serve frames of about the same size are seldom exchanged.
+void MakeRoom(Bytes& bytes, size_t size) {
+  constexpr size_t kStep = 64 * kKiB;
+  if (bytes.capacity() >= size) return;
+  bytes = Bytes();
+  bytes.reserve((size + kStep - 1) / kStep * kStep);
+}
+
 // Stored as it is if it did not shrink.
 SealedFrame Plain(const RawFrame& frame, Bytes compressed) {
   SealedFrame sealed;
@@ -184,6 +193,7 @@ Status FrameCodecContext::State::Decompress(const FrameInfo& info, ByteSpan stor
                                             Bytes& raw) {
   const StageTimer timer(Stage::kDecompress);
   RETURN_IF_ERROR(CheckZstdHeader(stored, info.raw_bytes));
+  MakeRoom(raw, info.raw_bytes);
   raw.resize(info.raw_bytes);
   ZSTD_DCtx* const context = decompressor.get();
   // For the one call that follows.
