@@ -9,17 +9,11 @@
 namespace cairn {
 namespace {
 
-// The blobs from number `first` on, which leave the frame.
-RawFrame TakeTail(RawFrame& frame, size_t first) {
-  RawFrame tail;
-  for (size_t i = first; i < frame.blobs.size(); ++i) {
-    const BlobInfo& blob = frame.blobs[i];
-    tail.Add(blob.ref, ByteSpan(frame.raw).subspan(blob.offset, blob.bytes));
-  }
-  frame.raw.resize(frame.raw.size() - tail.raw.size());
-  frame.blobs.resize(first);
-  return tail;
-}
+// After so many deltas in a row that did not pay, only one frame in so many tries: a file that was
+// encrypted or written anew has nothing to do with its former version, and finding that out takes
+// as long as compressing it several times.
+constexpr uint32_t kFailedDeltas = 4;
+constexpr uint32_t kTryEvery = 16;
 
 }  // namespace
 
@@ -145,8 +139,12 @@ StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
 }
 
 StatusOr<SealedFrame> BlobWriter::Seal(const RawFrame& frame, const ChosenBases& chosen) {
+  std::atomic<uint32_t>& failed = failed_deltas_[IsNode(frame.blobs.front().ref.kind) ? 1 : 0];
+  const auto is_hopeful = [&] {
+    return failed < kFailedDeltas || failed.fetch_add(1) % kTryEvery == 0;
+  };
   FramePrefix prefix;
-  if (!chosen.bases.empty()) {
+  if (!chosen.bases.empty() && is_hopeful()) {
     // Bases that cannot be read serve nobody; the frame does without.
     if (StatusOr<Bytes> bytes = repository_.ReadPrefix(chosen.bases); bytes.ok()) {
       prefix = {chosen.bases, *std::move(bytes)};
@@ -157,7 +155,11 @@ StatusOr<SealedFrame> BlobWriter::Seal(const RawFrame& frame, const ChosenBases&
   std::unique_ptr<FrameCodecContext> codec = BorrowCodec();
   StatusOr<SealedFrame> sealed = codec->SealDelta(frame, prefix, plain_share);
   ReturnCodec(std::move(codec));
-  if (sealed.ok() && !sealed->info.bases.empty()) {
+  if (!sealed.ok() || prefix.bases.empty()) return sealed;
+  if (sealed->info.bases.empty()) {
+    ++failed;
+  } else {
+    failed = 0;
     dependents_.Add(chosen.frames);
     MutexLock lock(used_mutex_);
     used_packs_.insert(chosen.packs.begin(), chosen.packs.end());
@@ -241,7 +243,7 @@ Status BlobWriter::Lane::TryAddReplaced() {
   ASSIGN_OR_RETURN(const auto candidates, open.bases.Find(replaced_));
   replaced_.clear();
   if (unbased_ > 0 && !open.bases.AreNear(candidates)) {
-    RawFrame rest = TakeTail(open.frame, unbased_);
+    RawFrame rest = open.frame.TakeTail(unbased_);
     RETURN_IF_ERROR(whole_ ? Flush(open) : CloseBeside(open));
     open.frame = std::move(rest);
   }

@@ -176,6 +176,8 @@ class BlobWriter : public BlobSink {
   std::atomic<bool> failed_{false};
 
   std::atomic<uint64_t> beside_bytes_{0};
+  // Deltas of chunks [0] and of nodes [1] that did not pay, since the last that did.
+  std::atomic<uint32_t> failed_deltas_[2] = {0, 0};
   std::atomic<uint64_t> blobs_added_{0};
   std::atomic<uint64_t> raw_bytes_added_{0};
 };

@@ -134,6 +134,20 @@ void RawFrame::Add(const BlobRef& ref, ByteSpan bytes) {
   Append(raw, bytes);
 }
 
+RawFrame RawFrame::TakeTail(size_t first) {
+  RawFrame tail;
+  if (first == blobs.size()) return tail;
+  const uint32_t start = blobs[first].offset;
+  tail.raw.assign(raw.begin() + start, raw.end());
+  tail.blobs.assign(blobs.begin() + static_cast<ptrdiff_t>(first), blobs.end());
+  for (BlobInfo& blob : tail.blobs) blob.offset -= start;
+  tail.sums.assign(sums.begin() + static_cast<ptrdiff_t>(first), sums.end());
+  raw.resize(start);
+  blobs.resize(first);
+  sums.resize(first);
+  return tail;
+}
+
 void RawFrame::Clear() {
   raw.clear();
   blobs.clear();

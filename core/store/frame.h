@@ -22,6 +22,8 @@ struct RawFrame {
   std::vector<uint64_t> sums;   // XXH3 of each blob, as it was added
   // `bytes` are those that `ref` is the hash of: to be added soon after it was taken.
   void Add(const BlobRef& ref, ByteSpan bytes);
+  // The blobs from number `first` on, which leave this frame.
+  RawFrame TakeTail(size_t first);
   void Clear();  // keeps the memory
   bool empty() const { return blobs.empty(); }
 };
