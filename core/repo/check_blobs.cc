@@ -133,7 +133,7 @@ StatusOr<Bytes> CheckedBlobs::ReadBase(const BaseId& base) {
 }
 
 StatusOr<Bytes> CheckedBlobs::ReadAt(const BlobRef& ref, const Place& place) {
-  const PackName& pack = names_.at(place.pack);
+  const PackName pack = names_.at(place.pack);  // a copy: reading the frame's bases adds names
   ASSIGN_OR_RETURN(const FrameCache::Frame frame, ReadFrameAt(pack, place));
   if (uint64_t{place.offset} + place.bytes > frame->size()) {
     return DataLoss("index: a place outside of its frame");
