@@ -21,7 +21,7 @@
 namespace cairn {
 namespace {
 
-std::string Lines(const std::vector<std::string>& texts) {
+std::string OnLines(const std::vector<std::string>& texts) {
   return absl::StrJoin(texts, "\n", [](std::string* out, const std::string& text) {
     out->append(EscapeName(text));
   });
@@ -88,9 +88,9 @@ void SnapshotsCommand::PrintTable(Output& output, const std::vector<SnapshotInfo
   for (const SnapshotInfo& snapshot : snapshots) {
     const SnapshotStatistics& statistics = views.at(snapshot.id).object.statistics;
     table.Add({snapshot.id.ShortHex(), FormatForPeople(snapshot.time), EscapeName(snapshot.host),
-               Lines(snapshot.tags), FormatBytes(statistics.bytes),
+               OnLines(snapshot.tags), FormatBytes(statistics.bytes),
                absl::StrFormat("%d", statistics.files), snapshot.held ? "held" : "",
-               Lines(snapshot.paths), EscapeName(snapshot.message)});
+               OnLines(snapshot.paths), EscapeName(snapshot.message)});
   }
   if (!table.empty()) table.Print(output);
   output.PrintLine(Count(snapshots.size(), "snapshot"));

@@ -47,9 +47,9 @@ bool IsHarmful(char32_t code) {
 }
 
 void AppendEscaped(std::string& out, std::string_view bytes) {
-  constexpr std::string_view kPlain = "\a\b\f\n\r\t\v";
+  constexpr std::string_view kNamed = "\a\b\f\n\r\t\v";
   constexpr std::string_view kLetters = "abfnrtv";
-  if (const size_t at = kPlain.find(bytes[0]); bytes.size() == 1 && at != kPlain.npos) {
+  if (const size_t at = kNamed.find(bytes[0]); bytes.size() == 1 && at != kNamed.npos) {
     out.push_back('\\');
     out.push_back(kLetters[at]);
     return;

@@ -17,6 +17,11 @@
 
 namespace cairn {
 
+// Eight bytes whose order is the numbers' order: of keys that are sorted, not of the format.
+inline void AppendBigEndian(Bytes& out, uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(value >> shift));
+}
+
 class Encoder {
  public:
   explicit Encoder(Bytes& out) : out_(out) {}

@@ -54,6 +54,12 @@ Status ErrnoError(int error_number, std::string_view operation, std::string_view
 // The same code with "CONTEXT: " before the message; OK stays OK.
 Status Annotate(const Status& status, std::string_view context);
 
+// Whether what was read is wrong or missing (DATA_LOSS, NOT_FOUND), rather than the means of
+// reading.
+inline bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
+}
+
 // The message as the standard's string_view (Debian's Abseil has a type of its own).
 std::string_view Message(const Status& status);
 

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/worker_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/check.h"
 
 namespace cairn {
+
+int WorkerCount(int asked) {
+  constexpr int kMost = 64;
+  constexpr int kMostByDefault = 8;
+  if (asked > 0) return std::min(asked, kMost);
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostByDefault);
+}
 
 WorkerPool::WorkerPool(int workers) {
   CHECK(workers > 0);

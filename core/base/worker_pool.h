@@ -11,6 +11,10 @@
 
 namespace cairn {
 
+// As many workers as were asked for, within reason; for 0, as many as there are processors, up
+// to 8.
+int WorkerCount(int asked);
+
 // The task that was submitted last is run first. So tasks that submit tasks walk a tree depth
 // first, and what waits in the queue stays as small as a stack does.
 //

@@ -23,10 +23,10 @@ namespace cairn {
 namespace {
 
 constexpr size_t kMaxOpenLevels = 32;
-constexpr size_t kBufferBytes = 32 * 1024;
+constexpr size_t kListingBytes = 32 * 1024;
 // A directory that still has entries after that many readings is being filled by somebody else.
 constexpr int kMaxPasses = 16;
-constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
+constexpr int kRemovalFlags = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
 
 Status OtherMount(const std::string& name) {
   return FailedPrecondition("remove " + name + ": it is on another file system or mount");
@@ -37,10 +37,10 @@ bool SameMount(const FileStatus& a, const FileStatus& b) {
 }
 
 UniqueFd OpenDirectory(int parent, const char* name) {
-  UniqueFd fd(OpenBeneath(parent, name, kDirectoryFlags));
+  UniqueFd fd(OpenBeneath(parent, name, kRemovalFlags));
   if (!fd.valid() && errno == EACCES) {
     if (GrantToOwner(parent, name)) {
-      fd.Reset(OpenBeneath(parent, name, kDirectoryFlags));
+      fd.Reset(OpenBeneath(parent, name, kRemovalFlags));
     } else {
       errno = EACCES;
     }
@@ -179,7 +179,7 @@ class TreeRemover {
   const std::string& top_name_;
   FileStatus above_;
   std::vector<Level> levels_;
-  std::vector<char> buffer_ = std::vector<char>(kBufferBytes);
+  std::vector<char> buffer_ = std::vector<char>(kListingBytes);
 };
 
 }  // namespace

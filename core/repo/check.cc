@@ -18,7 +18,7 @@
 namespace cairn {
 namespace {
 
-constexpr int kAttempts = 3;
+constexpr int kCheckAttempts = 3;
 constexpr uint64_t kMaxConfigBytes = 1 * kMiB;
 constexpr char kJournalObject[] = "journal";
 
@@ -143,7 +143,7 @@ StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options)
     if (seen.ok() && known.whole) CompareHeads(*seen, known.state, findings);
     ASSIGN_OR_RETURN(CheckResult result, CheckState(repository, known, options, findings));
     result.damages = findings.Take();
-    if (result.clean() || !known.whole || attempt == kAttempts) return result;
+    if (result.clean() || !known.whole || attempt == kCheckAttempts) return result;
     const StatusOr<bool> pruned = LostSomething(repository, known.state);
     if (!pruned.ok() || !*pruned) return result;
   }

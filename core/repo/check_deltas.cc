@@ -13,7 +13,7 @@ namespace cairn {
 
 Status PackCheck::CheckDeltas(Index& index) {
   RETURN_IF_ERROR(CheckBases(index));
-  const auto threads = static_cast<size_t>(CheckThreads(options_));
+  const auto threads = static_cast<size_t>(WorkerCount(options_.threads));
   std::vector<FrameCodecContext> codecs;
   std::vector<std::unique_ptr<CheckedBlobs>> blobs;
   for (size_t i = 0; i < threads; ++i) {

@@ -7,23 +7,16 @@
 #include <variant>
 
 #include "core/base/blake3.h"
+#include "core/base/coding.h"
 #include "core/tree/reader.h"
 #include "core/tree/walk.h"
 
 namespace cairn {
 namespace {
 
-constexpr size_t kSortMemoryBytes = 8 * kMiB;
+constexpr size_t kCheckSortBytes = 8 * kMiB;
 constexpr size_t kGroupBytes = 8;
-constexpr size_t kDigestBytes = 32;
-
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
-}
-
-void PutBigEndian(Bytes& out, uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(value >> shift));
-}
+constexpr size_t kEntryDigestBytes = 32;
 
 // With NUL for '/', which no name has, the order of bytes is the order of a walk.
 Bytes KeyOf(std::string_view path) {
@@ -87,8 +80,8 @@ StatusOr<std::string> LinkCheck::FindFault(const Root& root) {
     top.type = EntryType::kPartialDirectory;
     top.node = std::get<BlobId>(root.top);
   }
-  ExternalSorter by_path({.memory_bytes = kSortMemoryBytes});
-  ExternalSorter by_group({.memory_bytes = kSortMemoryBytes});
+  ExternalSorter by_path({.memory_bytes = kCheckSortBytes});
+  ExternalSorter by_group({.memory_bytes = kCheckSortBytes});
   const Status sorted = SortPaths(*root.links, by_path);
   if (IsDamage(sorted)) return std::string();
   RETURN_IF_ERROR(sorted);
@@ -108,7 +101,7 @@ Status LinkCheck::SortPaths(const BlobId& links, ExternalSorter& by_path) {
     group += path->first ? 1 : 0;
     Bytes record = KeyOf(path->path);
     record.insert(record.end(), {0, 0});
-    PutBigEndian(record, group);
+    AppendBigEndian(record, group);
     RETURN_IF_ERROR(by_path.Add(record));
   }
 }
@@ -158,7 +151,7 @@ StatusOr<std::string> LinkCheck::CompareGroups(ExternalSorter& by_group) {
     const bool same_group =
         !first.empty() &&
         std::ranges::equal(ByteSpan(first).first(kGroupBytes), ByteSpan(record).first(kGroupBytes));
-    constexpr size_t kHead = kGroupBytes + kDigestBytes;
+    constexpr size_t kHead = kGroupBytes + kEntryDigestBytes;
     if (same_group &&
         !std::ranges::equal(ByteSpan(first).first(kHead), ByteSpan(record).first(kHead))) {
       return "paths " + PathOf(ByteSpan(first).subspan(kHead)) + " and " +

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
-#include <thread>
 #include <utility>
 
 #include "core/base/worker_pool.h"
@@ -21,11 +20,6 @@ bool SamePlace(const Place& place, const IndexPack& pack, const BlobInfo& blob, 
 }
 
 }  // namespace
-
-int CheckThreads(const CheckOptions& options) {
-  if (options.threads > 0) return options.threads;
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
-}
 
 PackCheck::PackCheck(Repository& repository, const JournalState& state, const CheckOptions& options,
                      CheckFindings& findings, KnownDamage& damage)
@@ -72,7 +66,7 @@ Status PackCheck::Run() {
     for (const Pack& pack : packs_) bytes += pack.read ? pack.entry->info.bytes : 0;
     options_.progress->total_bytes = bytes;
   }
-  const int threads = CheckThreads(options_);
+  const int threads = WorkerCount(options_.threads);
   std::vector<FrameCodecContext> codecs;
   for (int i = 0; i < threads; ++i) codecs.emplace_back(/*compression_level=*/1);
   {

@@ -80,6 +80,4 @@ class PackCheck {
   Status failure_ ABSL_GUARDED_BY(failure_mutex_);
 };
 
-int CheckThreads(const CheckOptions& options);
-
 }  // namespace cairn

@@ -7,10 +7,6 @@
 namespace cairn {
 namespace {
 
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
-}
-
 template <typename Node>
 SequenceSummary BeginSummary(const Node& node) {
   SequenceSummary summary;

@@ -11,14 +11,6 @@
 #include "core/tree/reader.h"
 
 namespace cairn {
-namespace {
-
-// The repository's fault, not one of the check's means.
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
-}
-
-}  // namespace
 
 Status TreeCheck::Run() {
   std::vector<std::pair<uint64_t, SnapshotId>> order;

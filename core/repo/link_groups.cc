@@ -4,19 +4,16 @@
 #include <algorithm>
 
 #include "core/base/blake3.h"
+#include "core/base/coding.h"
 #include "core/tree/builder.h"
 #include "core/tree/node.h"
 
 namespace cairn {
 namespace {
 
-constexpr size_t kSortMemoryBytes = 8 * kMiB;
-constexpr size_t kDigestBytes = 16;
-constexpr size_t kInodeKeyBytes = 16 + kDigestBytes;  // device, inode, digest of the entry
-
-void PutBigEndian(Bytes& out, uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(value >> shift));
-}
+constexpr size_t kGroupSortBytes = 8 * kMiB;
+constexpr size_t kShortDigestBytes = 16;
+constexpr size_t kInodeKeyBytes = 16 + kShortDigestBytes;  // device, inode, digest of the entry
 
 // With NUL for '/', the order of bytes is the order of paths (ComparePaths): a name has no NUL.
 void PutPathKey(Bytes& out, std::string_view path) {
@@ -35,18 +32,18 @@ size_t EndOfFirstPath(ByteSpan record) { return AsText(record).find(std::string_
 
 }  // namespace
 
-LinkGroups::LinkGroups() : by_inode_({.memory_bytes = kSortMemoryBytes}) {}
+LinkGroups::LinkGroups() : by_inode_({.memory_bytes = kGroupSortBytes}) {}
 
 Status LinkGroups::Add(uint64_t device, uint64_t inode, std::string_view path, const Entry& entry) {
   // Such a path is a file of its own then, with the same content.
   if (path.size() > kMaxLinkPathBytes) return OkStatus();
   Bytes record;
   record.reserve(kInodeKeyBytes + path.size());
-  PutBigEndian(record, device);
-  PutBigEndian(record, inode);
+  AppendBigEndian(record, device);
+  AppendBigEndian(record, inode);
   Blake3 digest;
   digest.Update(EncodeRoot({entry, std::nullopt}));  // its name plays no part
-  Append(record, ByteSpan(digest.Finish()).first(kDigestBytes));
+  Append(record, ByteSpan(digest.Finish()).first(kShortDigestBytes));
   PutPathKey(record, path);
   MutexLock lock(mutex_);
   return by_inode_.Add(record);
@@ -82,7 +79,7 @@ Status LinkGroups::SortGroups(ExternalSorter& by_first_path) {
 }
 
 StatusOr<std::optional<BlobId>> LinkGroups::Finish(BlobSink& sink) {
-  ExternalSorter by_first_path({.memory_bytes = kSortMemoryBytes});
+  ExternalSorter by_first_path({.memory_bytes = kGroupSortBytes});
   RETURN_IF_ERROR(SortGroups(by_first_path));
   RETURN_IF_ERROR(by_first_path.Finish());
   LinksBuilder builder(sink);

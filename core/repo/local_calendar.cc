@@ -6,8 +6,6 @@
 namespace cairn {
 namespace {
 
-constexpr int64_t kDaySeconds = 86400;
-
 // Seconds east of UTC.
 int64_t OffsetAt(int64_t seconds) { return LocalTime(seconds).tm_gmtoff; }
 

@@ -16,6 +16,8 @@ namespace cairn {
 inline constexpr int64_t kMinSeconds = -62135510400;  // 0001-01-02 00:00 UTC
 inline constexpr int64_t kMaxSeconds = 253402214400;  // 9999-12-31 00:00 UTC
 
+inline constexpr int64_t kDaySeconds = 86400;
+
 // What the local wall clock shows at `seconds` since 1970 UTC.
 std::tm LocalTime(int64_t seconds);
 

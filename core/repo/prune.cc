@@ -23,7 +23,7 @@ namespace cairn {
 namespace {
 
 // The lock keeps other prunes out, but for network file systems that lose locks.
-constexpr int kAttempts = 5;
+constexpr int kPruneAttempts = 5;
 
 std::string Describe(const SessionInfo& session) {
   if (session.pid == 0) return "a session that has not said yet what it is";
@@ -102,7 +102,7 @@ class PruneRun {
 StatusOr<PruneResult> PruneRun::Run() {
   RETURN_IF_ERROR(Begin());
   Status status;
-  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+  for (int attempt = 1; attempt <= kPruneAttempts; ++attempt) {
     status = Reclaim();
     if (status.code() != StatusCode::kAborted) break;
   }

@@ -64,10 +64,6 @@ bool HasManyDeadDeltas(const PackUse& pack, const PruneOptions& options) {
          share * static_cast<double>(pack.delta_raw_bytes);
 }
 
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
-}
-
 bool HasLargerUnusedShare(const PackUse& a, const PackUse& b) {
   // Shares as products: stored bytes of a pack are below 2^32.
   const uint64_t share_a = a.unused_bytes() * b.stored_bytes;

@@ -13,10 +13,6 @@ namespace {
 
 uint32_t TargetBytes(bool node) { return node ? kNodeFrameBytes : kChunkFrameBytes; }
 
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
-}
-
 // One batch: workers take packs from a list until enough was written.
 class BatchRewriter {
  public:

@@ -43,7 +43,7 @@ bool MayBeBadIndex(const Status& status) {
 }
 
 // What a journal that cannot be read as a whole fails with.
-bool IsDamage(const Status& status) {
+bool IsLostJournal(const Status& status) {
   return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable;
 }
 
@@ -82,7 +82,7 @@ StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
   MutexLock lock(repository->refresh_mutex_);
   RETURN_IF_ERROR(repository->OpenIndex());
   Status refreshed = repository->RefreshLocked(nullptr).status();
-  if (!refreshed.ok() && options.beside_damage && IsDamage(refreshed)) {
+  if (!refreshed.ok() && options.beside_damage && IsLostJournal(refreshed)) {
     refreshed = repository->ReadBesideDamage(refreshed);
   }
   RETURN_IF_ERROR(refreshed);
@@ -94,7 +94,8 @@ StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
 
 Status Repository::OpenConfig() {
   StatusOr<RepositoryConfig> config = ReadConfig(*store_);
-  const bool is_lost = IsDamage(config.status()) || config.status().code() == StatusCode::kNotFound;
+  const bool is_lost =
+      IsLostJournal(config.status()) || config.status().code() == StatusCode::kNotFound;
   if (is_lost && options_.beside_damage) {
     const StatusOr<RepositoryId> id = FindRepositoryId(*store_, std::nullopt);
     if (id.ok()) {
@@ -163,7 +164,7 @@ Status Repository::ReadBesideDamage(const Status& why) {
     journal_ = std::make_unique<Journal>(*store_, config_.id);
     RETURN_IF_ERROR(OpenIndex());
     const Status refreshed = RefreshLocked(nullptr).status();
-    if (refreshed.ok() || !IsDamage(refreshed)) return refreshed;
+    if (refreshed.ok() || !IsLostJournal(refreshed)) return refreshed;
   }
   ASSIGN_OR_RETURN(const Salvage salvage, SalvageJournal(*journal_, *store_, config_.id, &index()));
   const std::string what = std::string(Message(why)) + "; " + salvage.Describe();

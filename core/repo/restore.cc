@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "core/base/worker_pool.h"
@@ -19,13 +18,6 @@
 
 namespace cairn {
 namespace {
-
-constexpr int kMaxThreads = 8;
-
-int ThreadCount(int asked) {
-  if (asked > 0) return std::min(asked, 64);
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
-}
 
 // Makes prune wait. A repository that cannot be written, being read-only or on a full disk, is read
 // without a session: a pack that goes meanwhile is looked for again.
@@ -64,7 +56,7 @@ StatusOr<RestoreResult> Restore(Repository& repository, const RestorePlace& plac
   }
   ASSIGN_OR_RETURN(RestoreStart start,
                    FindRestoreStart(repository, snapshot, place, options.dry_run));
-  WorkerPool pool(ThreadCount(options.threads));
+  WorkerPool pool(WorkerCount(options.threads));
   FileRestorer files({.repository = repository,
                       .snapshot = place.snapshot,
                       .report = report,

@@ -9,23 +9,23 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kSortMemoryBytes = 8 * kMiB;
+constexpr size_t kFollowerSortBytes = 8 * kMiB;
 // Ends the follower's path in a record: stands below whatever a longer path has there.
-constexpr std::string_view kEnd("\0\0", 2);
+constexpr std::string_view kKeyEnd("\0\0", 2);
 
 // With NUL for '/', the order of bytes is the order of a walk: a name has no NUL.
-std::string KeyOf(std::string path) {
+std::string FollowerKey(std::string path) {
   std::replace(path.begin(), path.end(), '/', '\0');
   return path;
 }
 
 }  // namespace
 
-LinkFollowers::LinkFollowers() : followers_({.memory_bytes = kSortMemoryBytes}) {}
+LinkFollowers::LinkFollowers() : followers_({.memory_bytes = kFollowerSortBytes}) {}
 
 Status LinkFollowers::Add(const std::string& path, const std::string& leader) {
-  std::string record = KeyOf(path);
-  record += kEnd;
+  std::string record = FollowerKey(path);
+  record += kKeyEnd;
   record += leader;
   return followers_.Add(AsBytes(record));
 }
@@ -64,15 +64,15 @@ Status LinkFollowers::Advance() {
   ASSIGN_OR_RETURN(more_, followers_.Next(&record_));
   if (!more_) return OkStatus();
   const std::string_view record = AsText(record_);
-  const size_t end = record.find(kEnd);
+  const size_t end = record.find(kKeyEnd);
   key_ = record.substr(0, end);
-  leader_ = record.substr(end + kEnd.size());
+  leader_ = record.substr(end + kKeyEnd.size());
   return OkStatus();
 }
 
 StatusOr<const std::string*> LinkFollowers::LeaderOf(const std::string& path) {
   if (!more_) return nullptr;
-  const std::string key = KeyOf(path);
+  const std::string key = FollowerKey(path);
   // What the walk did not come by: it was damaged, or in the way of something.
   while (more_ && key_ < key) RETURN_IF_ERROR(Advance());
   return more_ && key_ == key ? &leader_ : nullptr;

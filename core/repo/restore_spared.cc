@@ -7,13 +7,11 @@
 #include <charconv>
 #include <utility>
 
+#include "core/repo/source_rules.h"
+
 namespace cairn {
 namespace {
 
-constexpr std::string_view kCacheTagName = "CACHEDIR.TAG";
-constexpr std::string_view kCacheTag = "Signature: 8a477f597d28d172789f06886806bc55";
-// A snapshot lists no more notes than so many: what else it left out is not known.
-constexpr size_t kMaxNotes = 100'000;
 // Of the repository's id in a configuration (docs/format.md, "Twin objects").
 constexpr off_t kRepositoryIdOffset = 16;
 
@@ -70,7 +68,7 @@ StatusOr<SparedPaths> SparedPaths::Load(BlobSource& source, const SnapshotObject
   for (const LongList* list : {&object.errors, &object.skipped}) {
     ASSIGN_OR_RETURN(const Bytes bytes, ReadLongList(*list, source));
     ASSIGN_OR_RETURN(std::vector<PathNote> notes, DecodePathNotes(bytes));
-    if (notes.size() >= kMaxNotes) {
+    if (notes.size() >= kMaxPathNotes) {
       return FailedPrecondition("the snapshot left out more than it lists");
     }
     for (PathNote& note : notes) spared.noted_.insert(std::move(note.path));
@@ -87,8 +85,7 @@ StatusOr<bool> SparedPaths::LeavesOut(TargetDirectory& directory, const std::str
   ASSIGN_OR_RETURN(const auto child, directory.ExistingDirectory(name));
   const auto is_there = [&](const std::string& mark) { return IsThere(*child, mark); };
   if (std::any_of(if_present_.begin(), if_present_.end(), is_there)) return true;
-  return caches_ &&
-         AsText(ReadStart(*child, std::string(kCacheTagName), kCacheTag.size(), 0)) == kCacheTag;
+  return caches_ && AsText(ReadStart(*child, kCacheTagName, kCacheTag.size(), 0)) == kCacheTag;
 }
 
 bool HoldsRepository(TargetDirectory& directory, const RepositoryId& repository) {

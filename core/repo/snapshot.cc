@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <set>
-#include <thread>
 
 #include "core/base/random.h"
 #include "core/base/worker_pool.h"
@@ -21,15 +20,8 @@
 namespace cairn {
 namespace {
 
-constexpr int kMaxThreads = 8;
 // A conflict (a prune took this session for dead, or what it had found) makes the run begin anew.
-constexpr int kAttempts = 3;
-
-int ThreadCount(int asked) {
-  if (asked > 0) return std::min(asked, 64);
-  const unsigned processors = std::thread::hardware_concurrency();
-  return std::clamp(static_cast<int>(processors), 1, kMaxThreads);
-}
+constexpr int kSnapshotAttempts = 3;
 
 // Ascending, without those below another one.
 std::vector<std::string> DistinctSources(std::vector<std::string> paths) {
@@ -83,7 +75,7 @@ class SnapshotRun {
         options_(options),
         paths_(std::move(paths)),
         missing_(std::move(missing)),
-        pool_(ThreadCount(options.threads)),
+        pool_(WorkerCount(options.threads)),
         progress_(options.progress != nullptr ? *options.progress : own_progress_) {}
 
   StatusOr<SnapshotResult> OfPaths();
@@ -360,7 +352,7 @@ StatusOr<SnapshotResult> TakeSnapshot(Repository& repository, const std::vector<
     SnapshotRun run(repository, options, sources, missing);
     StatusOr<SnapshotResult> result = run.OfPaths();
     const bool conflict = result.status().code() == StatusCode::kAborted;
-    if (!conflict || attempt == kAttempts) return result;
+    if (!conflict || attempt == kSnapshotAttempts) return result;
   }
 }
 

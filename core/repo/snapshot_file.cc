@@ -11,7 +11,7 @@ namespace cairn {
 namespace {
 
 // A file that keeps changing is read this often, then stored as read and reported.
-constexpr int kReadAttempts = 2;
+constexpr int kFileReadAttempts = 2;
 // Holes are believed on file systems not known good only in files that were quiet for so long.
 constexpr int64_t kQuietSeconds = 60;
 
@@ -133,7 +133,7 @@ Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTr
     ASSIGN_OR_RETURN(result.status, StatAt(file->get(), ""));
     CopyAttributes(result.status, result.entry);
     if (SameFile(before, result.status)) break;
-    if (attempt == kReadAttempts) {
+    if (attempt == kFileReadAttempts) {
       result.problem = "changed while it was read";
       result.settled = false;
       break;

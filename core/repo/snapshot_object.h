@@ -56,6 +56,9 @@ struct PathNote {
   friend bool operator==(const PathNote&, const PathNote&) = default;
 };
 
+// More notes of a kind are counted, not listed.
+inline constexpr size_t kMaxPathNotes = 100'000;
+
 struct SnapshotObject {
   BlobId root;
   Timestamp time;

@@ -3,18 +3,12 @@
 
 #include <unistd.h>
 
-#include <string_view>
-
 #include "core/base/bytes.h"
 #include "core/fs/file_status.h"
 #include "core/fs/source_file.h"
 
 namespace cairn {
 namespace {
-
-// https://bford.info/cachedir
-constexpr const char* kCacheTagName = "CACHEDIR.TAG";
-constexpr std::string_view kCacheTag = "Signature: 8a477f597d28d172789f06886806bc55";
 
 bool HasCacheTag(int directory) {
   const StatusOr<FileStatus> tag = StatAt(directory, kCacheTagName);

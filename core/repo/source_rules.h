@@ -5,11 +5,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fs/exclude.h"
 
 namespace cairn {
+
+// A directory is a cache if it holds a file of this name that begins with this text
+// (https://bford.info/cachedir/).
+inline constexpr char kCacheTagName[] = "CACHEDIR.TAG";
+inline constexpr std::string_view kCacheTag = "Signature: 8a477f597d28d172789f06886806bc55";
 
 struct SourceRules {
   PatternList excludes;

@@ -3,18 +3,14 @@
 
 #include <algorithm>
 #include <iterator>
-#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "core/base/worker_pool.h"
 #include "core/repo/mark.h"
 
 namespace cairn {
 namespace {
-
-int MarkThreads() {
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
-}
 
 // Of the objects that stand directly in `folder`; what goes away meanwhile counts nothing.
 StatusOr<uint64_t> BytesIn(ObjectStore& store, const std::string& folder) {
@@ -146,7 +142,7 @@ StatusOr<SnapshotStats> StatsOfSnapshot(Repository& repository, const SnapshotId
   }
 
   ReachableBlobs::Options options;
-  options.threads = MarkThreads();
+  options.threads = WorkerCount(0);
   options.stop = stop;
   ASSIGN_OR_RETURN(ReachableBlobs own, ReachableBlobs::Create(repository));
   RETURN_IF_ERROR(own.Mark(own_roots, options));

@@ -11,7 +11,6 @@ namespace cairn {
 namespace {
 
 constexpr uint32_t kLastNanosecond = 999'999'999;
-constexpr int64_t kDaySeconds = 86400;
 
 struct ParsedTime {
   Timestamp time;

@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/repo/snapshot_object.h"
+
 namespace cairn {
 namespace {
-
-// Of the snapshot: more are counted, not listed.
-constexpr size_t kMaxNotes = 100'000;
 
 std::vector<PathNote> SortedByPath(std::vector<PathNote> notes) {
   std::sort(notes.begin(), notes.end(),
@@ -22,12 +21,12 @@ void WalkReport::AddProblem(const std::string& path, std::string text) {
   ++progress_.errors;
   if (options_.on_problem) options_.on_problem(path, text);
   MutexLock lock(mutex_);
-  if (++problem_count_ <= kMaxNotes) problems_.push_back({path, std::move(text)});
+  if (++problem_count_ <= kMaxPathNotes) problems_.push_back({path, std::move(text)});
 }
 
 void WalkReport::AddSkipped(const std::string& path, std::string reason) {
   MutexLock lock(mutex_);
-  if (skipped_.size() < kMaxNotes) skipped_.push_back({path, std::move(reason)});
+  if (skipped_.size() < kMaxPathNotes) skipped_.push_back({path, std::move(reason)});
 }
 
 uint64_t WalkReport::problems() const {

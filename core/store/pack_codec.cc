@@ -10,7 +10,7 @@
 namespace cairn {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kPackVersion = 1;
 constexpr std::string_view kHeaderMagic = "CAIRNPAK";
 constexpr size_t kHeaderRoomBytes = 63;  // for a wrapped pack key
 // The least that a frame and a blob take up, which bounds what their counts may claim.
@@ -68,7 +68,7 @@ Bytes EncodePackHeader(const PackHeader& header) {
   bytes.reserve(kPackHeaderBytes);
   Encoder encoder(bytes);
   encoder.Raw(AsBytes(kHeaderMagic));
-  encoder.Fixed32(kVersion);
+  encoder.Fixed32(kPackVersion);
   encoder.Fixed32(FeaturesOf(header.content));
   encoder.Raw(header.repository.span());
   encoder.Raw(header.name.span());
@@ -85,11 +85,11 @@ StatusOr<PackHeader> DecodePackHeader(ByteSpan bytes) {
   }
   const uint32_t version = decoder.Fixed32();
   const uint32_t flags = decoder.Fixed32();
-  if (decoder.ok() && version != kVersion) {
+  if (decoder.ok() && version != kPackVersion) {
     return Unimplemented(absl::StrFormat(
         "pack header: format version %d, and this program knows version %d only: use a newer "
         "version of cairn",
-        version, kVersion));
+        version, kPackVersion));
   }
   if (const uint32_t unknown = flags & ~kKnownFeatures; decoder.ok() && unknown != 0) {
     return Unimplemented(absl::StrFormat(

@@ -12,7 +12,7 @@
 namespace cairn {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kTwinVersion = 1;
 constexpr size_t kMinCopyBytes = kTwinHeaderBytes + kTwinHashBytes;
 
 struct FlagName {
@@ -87,7 +87,7 @@ Status UnknownVersion(std::string_view name, uint32_t version) {
   return Unimplemented(absl::StrFormat(
       "%s has format version %d, and this program knows version %d only: use a newer version of "
       "cairn",
-      name, version, kVersion));
+      name, version, kTwinVersion));
 }
 
 Status UnknownFlags(std::string_view name, uint32_t flags) {
@@ -107,7 +107,7 @@ Status UnknownFlags(std::string_view name, uint32_t flags) {
 // one, since a later version may hash otherwise: one sector's damage cannot make that up.
 Status NeitherCopy(std::string_view name, const Copy& first, const Copy& second) {
   if (first.magic_holds && second.magic_holds && first.version == second.version &&
-      first.version > kVersion) {
+      first.version > kTwinVersion) {
     return UnknownVersion(name, first.version);
   }
   return DataLoss(absl::StrFormat("%s: neither copy is whole: the first: %s; the second: %s", name,
@@ -156,7 +156,7 @@ Bytes EncodeTwin(Twin& twin) {
   file.reserve(offset + copy_bytes);
   Encoder encoder(file);
   encoder.Raw(AsBytes({twin.magic.data(), twin.magic.size()}));
-  encoder.Fixed32(kVersion);
+  encoder.Fixed32(kTwinVersion);
   encoder.Fixed32(twin.features);
   encoder.Raw(twin.repository.span());
   encoder.Fixed64(twin.number);
@@ -187,7 +187,7 @@ StatusOr<DecodedTwin> DecodeTwin(const TwinMagic& magic, ByteSpan file, std::str
   }
   const Copy& copy = first.whole() ? first : second;
   if (copy.version == 0) return DataLoss(absl::StrFormat("%s has format version 0", name));
-  if (copy.version != kVersion) return UnknownVersion(name, copy.version);
+  if (copy.version != kTwinVersion) return UnknownVersion(name, copy.version);
   if (const uint32_t unknown = copy.flags & ~kKnownFeatures; unknown != 0) {
     return UnknownFlags(name, unknown);
   }

@@ -12,14 +12,14 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TempTree;
 
-struct Case {
+struct PatternCase {
   const char* pattern;
   const char* path;
   bool matches;
 };
 
-void ExpectAll(const std::vector<Case>& cases, bool is_directory = false) {
-  for (const Case& c : cases) {
+void ExpectAll(const std::vector<PatternCase>& cases, bool is_directory = false) {
+  for (const PatternCase& c : cases) {
     PatternList list;
     ASSERT_OK(list.Add(c.pattern));
     EXPECT_EQ(list.Matches(c.path, is_directory), c.matches) << c.pattern << " on " << c.path;

@@ -14,14 +14,6 @@ class TargetSpecialTest : public TargetTest {};
 class TargetLinkTest : public TargetTest {};
 class TargetRemoveTest : public TargetTest {};
 
-Entry Special(const std::string& name, EntryType type) {
-  Entry entry;
-  entry.name = name;
-  entry.type = type;
-  if (type == EntryType::kSymlink) entry.target = "some/where";
-  return entry;
-}
-
 TEST_F(TargetSpecialTest, MakesEveryKindWithItsAttributes) {
   std::vector<EntryType> types = {EntryType::kSymlink, EntryType::kFifo, EntryType::kSocket};
   if (::geteuid() == 0) {
@@ -29,7 +21,7 @@ TEST_F(TargetSpecialTest, MakesEveryKindWithItsAttributes) {
     types.push_back(EntryType::kBlockDevice);
   }
   for (const EntryType type : types) {
-    Entry entry = Special("special", type);
+    Entry entry = SpecialEntry("special", type);
     const bool device = type == EntryType::kCharacterDevice || type == EntryType::kBlockDevice;
     if (device) entry.device = {4095, 1048575};
     Attributes attributes = Plain(type);
@@ -48,7 +40,7 @@ TEST_F(TargetSpecialTest, MakesEveryKindWithItsAttributes) {
 }
 
 TEST_F(TargetSpecialTest, SymlinkKeepsItsTargetByteForByte) {
-  Entry entry = Special("link", EntryType::kSymlink);
+  Entry entry = SpecialEntry("link", EntryType::kSymlink);
   entry.target = "/../\xff//x";
   ASSERT_OK(target_->CreateSpecial(entry, Plain(EntryType::kSymlink)));
   EXPECT_EQ(std::filesystem::read_symlink(Path("link")).string(), entry.target);
@@ -58,26 +50,26 @@ TEST_F(TargetSpecialTest, ReplacesAFileButNotADirectory) {
   WriteFile(Path("a"), "old");
   ASSERT_EQ(::mkdir(Path("b").c_str(), 0755), 0);
   const Attributes plain = Plain(EntryType::kSymlink);
-  EXPECT_OK(target_->CreateSpecial(Special("a", EntryType::kSymlink), plain));
+  EXPECT_OK(target_->CreateSpecial(SpecialEntry("a", EntryType::kSymlink), plain));
   EXPECT_TRUE(S_ISLNK(StatOf(Path("a")).st_mode));
-  EXPECT_THAT(target_->CreateSpecial(Special("b", EntryType::kSymlink), plain),
+  EXPECT_THAT(target_->CreateSpecial(SpecialEntry("b", EntryType::kSymlink), plain),
               StatusIs(StatusCode::kFailedPrecondition));
   EXPECT_THAT(NamesIn(Path("")), ElementsAre("a", "b"));
 }
 
 TEST_F(TargetSpecialTest, RefusesWhatNoFileSystemHas) {
   const auto invalid = StatusIs(StatusCode::kInvalidArgument);
-  Entry link = Special("x", EntryType::kSymlink);
+  Entry link = SpecialEntry("x", EntryType::kSymlink);
   link.target = "";
   EXPECT_THAT(target_->CreateSpecial(link, Plain(link.type)), invalid);
   link.target = std::string("a\0b", 3);
   EXPECT_THAT(target_->CreateSpecial(link, Plain(link.type)), invalid);
-  Entry device = Special("x", EntryType::kBlockDevice);
+  Entry device = SpecialEntry("x", EntryType::kBlockDevice);
   device.device = {4096, 0};
   EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)), invalid);
   device.device = {0, 1048576};
   EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)), invalid);
-  EXPECT_THAT(target_->CreateSpecial(Special("x", EntryType::kDirectory), Plain()), invalid);
+  EXPECT_THAT(target_->CreateSpecial(SpecialEntry("x", EntryType::kDirectory), Plain()), invalid);
   EXPECT_THAT(NamesIn(Path("")), IsEmpty());
 }
 
@@ -85,7 +77,7 @@ TEST_F(TargetSpecialTest, AnOrdinaryUserMakesNoDevices) {
   CAIRN_ROOT_ONLY();
   GiveToOrdinaryUser();
   AsOrdinaryUser({}, [&] {
-    Entry device = Special("x", EntryType::kBlockDevice);
+    Entry device = SpecialEntry("x", EntryType::kBlockDevice);
     device.device = {8, 0};
     EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)),
                 StatusIs(StatusCode::kPermissionDenied));

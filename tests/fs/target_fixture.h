@@ -38,6 +38,14 @@ inline void AsOrdinaryUser(const std::vector<gid_t>& groups, const std::function
   });
 }
 
+inline Entry SpecialEntry(const std::string& name, EntryType type) {
+  Entry entry;
+  entry.name = name;
+  entry.type = type;
+  if (type == EntryType::kSymlink) entry.target = "some/where";
+  return entry;
+}
+
 class TargetTest : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -16,14 +16,6 @@ class TargetFileTest : public TargetTest {};
 class TargetDirectoryTest : public TargetTest {};
 class OpenTargetTest : public TargetTest {};
 
-Entry Special(const std::string& name, EntryType type) {
-  Entry entry;
-  entry.name = name;
-  entry.type = type;
-  if (type == EntryType::kSymlink) entry.target = "some/where";
-  return entry;
-}
-
 TEST_F(TargetFileTest, HasItsContentWhateverTheOrderOfWrites) {
   ASSERT_OK_AND_ASSIGN(auto file, target_->CreateFile("f"));
   ASSERT_OK(file->SetSize(10, false));
@@ -128,7 +120,7 @@ TEST_F(TargetDirectoryTest, RefusesNamesThatLeadElsewhere) {
   const std::string bad[] = {".", "..", "a/b", "/", std::string("a\0b", 3), std::string(5000, 'x')};
   for (const std::string& name : bad) {
     const auto invalid = StatusIs(StatusCode::kInvalidArgument);
-    Entry fifo = Special(name, EntryType::kFifo);
+    Entry fifo = SpecialEntry(name, EntryType::kFifo);
     EXPECT_THAT(target_->Stat(name), invalid);
     EXPECT_THAT(target_->CreateFile(name), invalid);
     EXPECT_THAT(target_->OpenForRead(name), invalid);
@@ -217,7 +209,7 @@ TEST_F(TargetDirectoryTest, WorksBelowPathsLongerThanTheSystemTakes) {
   }
   EXPECT_OK(Put(*directory, "f", "deep"));
   EXPECT_OK(
-      directory->CreateSpecial(Special("s", EntryType::kSymlink), Plain(EntryType::kSymlink)));
+      directory->CreateSpecial(SpecialEntry("s", EntryType::kSymlink), Plain(EntryType::kSymlink)));
   EXPECT_OK(directory->Link("g", *directory, "f"));
   EXPECT_OK(directory->SetAttributes("g", Plain()));
   EXPECT_OK(directory->SetAttributes("", Plain(EntryType::kDirectory)));

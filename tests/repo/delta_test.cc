@@ -25,13 +25,6 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-PruneOptions Everything() {
-  PruneOptions options;
-  options.max_unused_share = 0;
-  options.threads = 1;
-  return options;
-}
-
 class DeltaTest : public RestoreTest {
  protected:
   RepositoryStats Stats() {
@@ -292,7 +285,7 @@ TEST_F(DeltaTest, DamageToABaseNamesTheFilesThatNeedIt) {
   const SnapshotId second = Take(one_thread);
   // No snapshot has the base any more.
   ASSERT_OK(ForgetSnapshots(*repository_, {old}).status());
-  ASSERT_OK(Prune(*repository_, Everything()).status());
+  ASSERT_OK(Prune(*repository_, PruneEverything()).status());
   const std::vector<BlobLocation> places = Must(repository_->Locate(base));
   ASSERT_EQ(places.size(), 1U);
   MustBeOk(repository_files_.Damage(PackObjectName(places[0].pack), [&](Bytes& pack) {
@@ -353,7 +346,7 @@ TEST_P(DeltaHistoryTest, LosesNothing) {
     }
     deltas += Stats().delta_frames;
     if (pick(3) == 0) {
-      PruneOptions prune = Everything();
+      PruneOptions prune = PruneEverything();
       prune.max_unused_share = pick(2) == 0 ? 0 : 0.3;
       ASSERT_OK(Prune(*repository_, prune).status());
     }
@@ -371,7 +364,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, DeltaHistoryTest, ::testing::Range(0, 4));
 // Packs made by hand.
 class DeltaPruneTest : public ::testing::Test {
  protected:
-  PruneResult Run(const PruneOptions& options = Everything()) {
+  PruneResult Run(const PruneOptions& options = PruneEverything()) {
     return Must(Prune(test_.repository(), options));
   }
 
@@ -400,7 +393,7 @@ TEST_F(DeltaPruneTest, TheBaseOfADeadFrameIsKeptAsLongAsItsPack) {
   test_.AddPack({{a_}});
   const PackName delta = test_.AddDeltaPack({b_}, {a_}, {{other_}});
   test_.AddSnapshot({other_});
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.max_repack_bytes = 0;
   Run(options);
   ASSERT_EQ(test_.StateOf(delta), PackState::kLive);
@@ -472,7 +465,7 @@ TEST_F(DeltaPruneTest, ADryRunForetellsWhatIsDone) {
   test_.AddDeltaPack({b_, small}, {a_});
   test_.AddPack({{test_.Chunk(30, 5000)}});
   test_.AddSnapshot({small});
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.dry_run = true;
   const PruneResult dry = Run(options);
   const PruneResult wet = Run();
@@ -487,7 +480,7 @@ TEST_F(DeltaPruneTest, WhereALiveFrameLacksItsBaseNothingIsRemoved) {
   test_.AddDeltaPack({b_}, {a_});
   const PackName unused = test_.AddPack({{other_}});
   test_.AddSnapshot({b_});
-  EXPECT_THAT(Prune(test_.repository(), Everything()),
+  EXPECT_THAT(Prune(test_.repository(), PruneEverything()),
               StatusIs(StatusCode::kDataLoss, HasSubstr("nothing was removed")));
   EXPECT_EQ(test_.StateOf(unused), PackState::kLive);
 }
@@ -495,7 +488,7 @@ TEST_F(DeltaPruneTest, WhereALiveFrameLacksItsBaseNothingIsRemoved) {
 TEST_F(DeltaPruneTest, WhatADeadFrameLacksIsNoHindrance) {
   test_.AddDeltaPack({b_}, {a_}, {{other_}});
   test_.AddSnapshot({other_});
-  EXPECT_OK(Prune(test_.repository(), Everything()).status());
+  EXPECT_OK(Prune(test_.repository(), PruneEverything()).status());
   test_.ExpectWhole();
 }
 
@@ -582,7 +575,7 @@ TEST_F(DeltaCommitTest, RescuesTheBasesOfItsOwnFrames) {
 TEST_F(DeltaCommitTest, IsAConflictOnceABaseIsGone) {
   Begin();
   Store(b_, a_);
-  PruneOptions now = Everything();
+  PruneOptions now = PruneEverything();
   now.now = true;
   Run(now);
   EXPECT_THAT(Commit({b_}), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));

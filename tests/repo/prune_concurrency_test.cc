@@ -21,21 +21,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr size_t kBig = 20'000;
-
-PruneOptions Everything() {
-  PruneOptions options;
-  options.max_unused_share = 0;
-  options.threads = 1;
-  return options;
-}
-
 class PruneConcurrencyTest : public ::testing::Test {
  protected:
   StatusOr<PruneResult> TryRun(const PruneOptions& options) {
     return Prune(test_.repository(), options);
   }
-  PruneResult Run(const PruneOptions& options = Everything()) { return Must(TryRun(options)); }
+  PruneResult Run(const PruneOptions& options = PruneEverything()) { return Must(TryRun(options)); }
   JournalHead Head() { return test_.State().head(); }
 
   // Calls `action` just before the n-th record from now is placed, once.
@@ -63,11 +54,11 @@ class PruneConcurrencyTest : public ::testing::Test {
 
 TEST_F(PruneConcurrencyTest, ASecondPruneIsRefused) {
   const auto lock = Must(LockForPrune(test_.fs()));
-  EXPECT_THAT(TryRun(Everything()), StatusIs(StatusCode::kAborted));
+  EXPECT_THAT(TryRun(PruneEverything()), StatusIs(StatusCode::kAborted));
 }
 
 TEST_F(PruneConcurrencyTest, PurgingWaitsForASessionThatBeganBefore) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   const PackName pack = test_.AddPack({{chunk}});
   auto session = OpenSession(Head().number);
   PruneResult result = Run();
@@ -75,7 +66,7 @@ TEST_F(PruneConcurrencyTest, PurgingWaitsForASessionThatBeganBefore) {
   EXPECT_TRUE(test_.CanRead(chunk));
   EXPECT_EQ(result.packs_purged, 0U);
   EXPECT_EQ(result.packs_waiting, 1U);
-  EXPECT_GT(result.bytes_waiting, kBig);
+  EXPECT_GT(result.bytes_waiting, kBigChunk);
   EXPECT_EQ(result.bytes_freed, 0U);
   EXPECT_THAT(result.waits_for,
               ElementsAre(HasSubstr("snapshot of pid " + std::to_string(getpid()))));
@@ -88,7 +79,7 @@ TEST_F(PruneConcurrencyTest, PurgingWaitsForASessionThatBeganBefore) {
 }
 
 TEST_F(PruneConcurrencyTest, PurgingDoesNotWaitForASessionThatBeganAfterwards) {
-  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   auto before = OpenSession(Head().number);
   Run();
   ASSERT_EQ(test_.StateOf(pack), PackState::kCondemned);
@@ -99,16 +90,16 @@ TEST_F(PruneConcurrencyTest, PurgingDoesNotWaitForASessionThatBeganAfterwards) {
 }
 
 TEST_F(PruneConcurrencyTest, ASessionWithoutAStartCountsAsTheOldest) {
-  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   const auto session = OpenSession(std::nullopt);
   EXPECT_EQ(Run().packs_waiting, 1U);
   EXPECT_TRUE(test_.HasFile(pack));
 }
 
 TEST_F(PruneConcurrencyTest, NowDoesNotWaitAndDoesNotEndTheSession) {
-  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   const auto session = OpenSession(Head().number);
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.now = true;
   const PruneResult result = Run(options);
   EXPECT_EQ(result.packs_purged, 1U);
@@ -119,11 +110,11 @@ TEST_F(PruneConcurrencyTest, NowDoesNotWaitAndDoesNotEndTheSession) {
 
 TEST_F(PruneConcurrencyTest, PacksOfALiveSessionAreLeftAlone) {
   auto session = OpenSession(Head().number);
-  const PackInfo pack = test_.WritePack(session->id(), {{test_.Chunk(1, kBig)}});
+  const PackInfo pack = test_.WritePack(session->id(), {{test_.Chunk(1, kBigChunk)}});
   RecordEntries entries;
   entries.packs = {pack};
   test_.Append(entries);
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.now = true;
   EXPECT_EQ(Run(options).packs_dropped, 0U);
   EXPECT_EQ(test_.StateOf(pack.name), PackState::kLive);
@@ -137,7 +128,7 @@ TEST_F(PruneConcurrencyTest, PacksOfALiveSessionAreLeftAlone) {
 TEST_F(PruneConcurrencyTest, ASessionThatWasTakenForDeadCannotCommit) {
   const auto session = RandomId<SessionId>();  // its lock is lost
   WriterCommit commit(test_.repository(), session, Head());
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   RecordEntries entries;
   entries.packs = {test_.WritePack(session, {{chunk}})};
   ASSERT_OK(commit.Place(entries, {}, nullptr));
@@ -151,7 +142,7 @@ TEST_F(PruneConcurrencyTest, ASessionWhoseUnnamedPackWentCannotNameIt) {
   const auto session = RandomId<SessionId>();
   WriterCommit commit(test_.repository(), session, Head());
   RecordEntries entries;
-  entries.packs = {test_.WritePack(session, {{test_.Chunk(1, kBig)}})};
+  entries.packs = {test_.WritePack(session, {{test_.Chunk(1, kBigChunk)}})};
   Run();
   EXPECT_THAT(commit.Place(entries, {}, nullptr), StatusIs(StatusCode::kAborted));
 }
@@ -160,7 +151,7 @@ TEST_F(PruneConcurrencyTest, ASessionWhoseUnnamedPackWentCannotNameIt) {
 class FindingWriterTest : public PruneConcurrencyTest {
  protected:
   void SetUp() override {
-    chunk_ = test_.Chunk(1, kBig);
+    chunk_ = test_.Chunk(1, kBigChunk);
     pack_ = test_.AddPack({{chunk_}});
     session_ = OpenSession(Head().number);
     repository_ = test_.Open();
@@ -194,7 +185,7 @@ TEST_F(FindingWriterTest, RescuesWhatWasCondemned) {
 }
 
 TEST_F(FindingWriterTest, MeetsAConflictAfterNow) {
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.now = true;
   Run(options);
   EXPECT_THAT(Commit(), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
@@ -203,7 +194,7 @@ TEST_F(FindingWriterTest, MeetsAConflictAfterNow) {
 }
 
 TEST_F(FindingWriterTest, ThatCommitsJustBeforeTheCondemnTakesThePackOffTheList) {
-  const PackName other = test_.AddPack({{test_.Chunk(2, kBig)}});
+  const PackName other = test_.AddPack({{test_.Chunk(2, kBigChunk)}});
   BeforeRecord(1, [&] { ASSERT_OK(Commit()); });
   const PruneResult result = Run();
   EXPECT_TRUE(WasCalled());
@@ -214,8 +205,8 @@ TEST_F(FindingWriterTest, ThatCommitsJustBeforeTheCondemnTakesThePackOffTheList)
 }
 
 TEST_F(FindingWriterTest, ThatCommitsJustBeforeThePurgeKeepsThePack) {
-  const PackName other = test_.AddPack({{test_.Chunk(2, kBig)}});
-  PruneOptions options = Everything();
+  const PackName other = test_.AddPack({{test_.Chunk(2, kBigChunk)}});
+  PruneOptions options = PruneEverything();
   options.now = true;
   BeforeRecord(2, [&] { ASSERT_OK(Commit()); });
   const PruneResult result = Run(options);
@@ -232,11 +223,11 @@ class CommitWhileRewritingTest : public FindingWriterTest,
 
 TEST_P(CommitWhileRewritingTest, KeepsThePackWhoseDeadPartTheWriterNeeds) {
   // The writer's blob lies beside one that is live already, so the pack is rewritten without it.
-  const TestBlob used = test_.Chunk(3, kBig);
+  const TestBlob used = test_.Chunk(3, kBigChunk);
   pack_ = test_.AddPack({{chunk_}, {used}});
   test_.AddSnapshot({used});
   BeforeRecord(GetParam(), [&] { ASSERT_OK(Commit()); });
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.now = true;
   Run(options);
   EXPECT_TRUE(WasCalled());
@@ -253,11 +244,11 @@ class CommitAmongPortionsTest : public FindingWriterTest,
 TEST_P(CommitAmongPortionsTest, LosesNothing) {
   std::vector<TestBlob> used;
   for (uint64_t i = 10; i < 15; ++i) {
-    used.push_back(test_.Chunk(i, kBig));
-    test_.AddPack({{used.back()}, {chunk_}, {test_.Chunk(i + 100, kBig)}});
+    used.push_back(test_.Chunk(i, kBigChunk));
+    test_.AddPack({{used.back()}, {chunk_}, {test_.Chunk(i + 100, kBigChunk)}});
   }
   test_.AddSnapshot(used);
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.now = true;
   options.portion_bytes = 1;
   StatusOr<JournalHead> placed = Internal("not called");
@@ -276,10 +267,10 @@ TEST_P(CommitAmongPortionsTest, LosesNothing) {
 INSTANTIATE_TEST_SUITE_P(EveryRecord, CommitAmongPortionsTest, ::testing::Range(1, 16));
 
 TEST_F(PruneConcurrencyTest, ASnapshotThatIsForgottenMeanwhileIsNoHindrance) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   test_.AddPack({{chunk}});
   const SnapshotId id = test_.AddSnapshot({chunk});
-  const PackName dead = test_.AddPack({{test_.Chunk(2, kBig)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(2, kBigChunk)}});
   BeforeRecord(1, [&] { test_.Forget(id); });
   EXPECT_EQ(Run().packs_dropped, 1U);
   EXPECT_TRUE(WasCalled());
@@ -288,7 +279,7 @@ TEST_F(PruneConcurrencyTest, ASnapshotThatIsForgottenMeanwhileIsNoHindrance) {
 }
 
 TEST_F(PruneConcurrencyTest, BeginsAnewWhereAnotherPruneHasKeptTheOtherCopy) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   const PackName first = test_.AddPack({{chunk}});
   const PackName second = test_.AddPack({{chunk}});
   test_.AddSnapshot({chunk});
@@ -325,7 +316,7 @@ TEST_F(PruneConcurrencyTest, GivesUpWhereOtherPrunesComeBetweenForEver) {
     test_.Append(entries);
     return OkStatus();
   });
-  EXPECT_THAT(TryRun(Everything()), StatusIs(StatusCode::kUnavailable));
+  EXPECT_THAT(TryRun(PruneEverything()), StatusIs(StatusCode::kUnavailable));
 }
 
 // A directory whose node outlives the chunk below it, and a writer that took the directory over
@@ -333,7 +324,7 @@ TEST_F(PruneConcurrencyTest, GivesUpWhereOtherPrunesComeBetweenForEver) {
 class TakenOverTest : public PruneConcurrencyTest {
  protected:
   void SetUp() override {
-    chunk_ = test_.Chunk(1, kBig);
+    chunk_ = test_.Chunk(1, kBigChunk);
     chunk_pack_ = test_.AddPack({{chunk_}});
     const TestBlob other = test_.Tree({test_.Chunk(2, 50)});
     test_.AddPack({{test_.Chunk(2, 50)}});
@@ -354,7 +345,7 @@ class TakenOverTest : public PruneConcurrencyTest {
     test_.Forget(base_);
   }
   PruneResult RunKeepingNodes(bool now) {
-    PruneOptions options = Everything();
+    PruneOptions options = PruneEverything();
     options.max_unused_share = 1;
     options.now = now;
     return Run(options);
@@ -522,7 +513,7 @@ class History {
   }
 
   void RunPrune() {
-    PruneOptions options = Everything();
+    PruneOptions options = PruneEverything();
     options.now = Pick(3) == 0;
     options.max_unused_share = Pick(2) == 0 ? 0 : 0.5;
     options.portion_bytes = Pick(2) == 0 ? 1 : kGiB;

@@ -20,19 +20,10 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-// Over a quarter of the target, so that a pack of one is not merged.
-constexpr size_t kBig = 20'000;
-
 class PruneTest : public ::testing::Test {
  protected:
-  PruneOptions Everything() {
-    PruneOptions options;
-    options.max_unused_share = 0;
-    options.threads = 1;
-    return options;
-  }
   PruneResult Run(const PruneOptions& options) { return Must(Prune(test_.repository(), options)); }
-  PruneResult Run() { return Run(Everything()); }
+  PruneResult Run() { return Run(PruneEverything()); }
   uint64_t Head() { return test_.State().head().number; }
   uint64_t SizeOf(const PackName& name) { return Must(test_.fs().FileSize(PackObjectName(name))); }
   // The journal says that the pack is purged; its file is there still.
@@ -49,8 +40,8 @@ class PruneTest : public ::testing::Test {
 };
 
 TEST_F(PruneTest, PacksThatHoldNothingLiveGo) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  const TestBlob unused = test_.Chunk(2, kBig);
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  const TestBlob unused = test_.Chunk(2, kBigChunk);
   const PackName live = test_.AddPack({{used}});
   const PackName dead = test_.AddPack({{unused}});
   test_.AddSnapshot({used});
@@ -69,12 +60,12 @@ TEST_F(PruneTest, PacksThatHoldNothingLiveGo) {
   EXPECT_EQ(result.packs_rewritten, 0U);
   EXPECT_EQ(result.packs_waiting, 0U);
   EXPECT_EQ(result.bytes_after, result.bytes_before - dead_bytes);
-  EXPECT_EQ(result.unused_bytes, kBig);
+  EXPECT_EQ(result.unused_bytes, kBigChunk);
 }
 
 TEST_F(PruneTest, WhatAForgottenSnapshotHeldAloneGoesWithItsNodes) {
-  const TestBlob shared = test_.Chunk(1, kBig);
-  const TestBlob own = test_.Chunk(2, kBig);
+  const TestBlob shared = test_.Chunk(1, kBigChunk);
+  const TestBlob own = test_.Chunk(2, kBigChunk);
   test_.AddPack({{shared}});
   test_.AddPack({{own}});
   const SnapshotId forgotten = test_.AddSnapshot({shared, own});
@@ -87,7 +78,7 @@ TEST_F(PruneTest, WhatAForgottenSnapshotHeldAloneGoesWithItsNodes) {
 }
 
 TEST_F(PruneTest, WithoutSnapshotsEverythingGoes) {
-  test_.AddPack({{test_.Chunk(1, kBig)}});
+  test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   test_.Forget(test_.AddSnapshot({}));
   Run();
   EXPECT_EQ(test_.PackFiles(), 0U);
@@ -95,7 +86,7 @@ TEST_F(PruneTest, WithoutSnapshotsEverythingGoes) {
 }
 
 TEST_F(PruneTest, WhereNothingIsToDoNoRecordIsPlaced) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   test_.AddPack({{chunk}});
   test_.AddSnapshot({chunk});
   const uint64_t head = Head();
@@ -106,9 +97,9 @@ TEST_F(PruneTest, WhereNothingIsToDoNoRecordIsPlaced) {
 }
 
 TEST_F(PruneTest, APackThatIsLiveInPartIsRewritten) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  const TestBlob neighbour = test_.Chunk(2, kBig);  // in the same frame
-  const TestBlob other = test_.Chunk(3, kBig);
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  const TestBlob neighbour = test_.Chunk(2, kBigChunk);  // in the same frame
+  const TestBlob other = test_.Chunk(3, kBigChunk);
   const PackName pack = test_.AddPack({{neighbour, used}, {other}});
   const SnapshotId id = test_.AddSnapshot({used});
   const uint64_t old_bytes = SizeOf(pack);
@@ -122,18 +113,18 @@ TEST_F(PruneTest, APackThatIsLiveInPartIsRewritten) {
   EXPECT_TRUE(test_.State().snapshots().contains(id));
   EXPECT_EQ(result.packs_rewritten, 1U);
   EXPECT_EQ(result.bytes_rewritten, old_bytes);
-  EXPECT_GT(result.used_bytes, 2 * kBig);  // the whole frame, and the nodes
-  EXPECT_LT(result.used_bytes, 2 * kBig + 1000);
-  EXPECT_EQ(result.unused_bytes, kBig);
+  EXPECT_GT(result.used_bytes, 2 * kBigChunk);  // the whole frame, and the nodes
+  EXPECT_LT(result.used_bytes, 2 * kBigChunk + 1000);
+  EXPECT_EQ(result.unused_bytes, kBigChunk);
   EXPECT_EQ(result.bytes_after, result.bytes_before - old_bytes + result.bytes_written);
-  EXPECT_LT(result.bytes_written, kBig + 1000);
+  EXPECT_LT(result.bytes_written, kBigChunk + 1000);
 }
 
 TEST_F(PruneTest, WasteWithinTheLimitStays) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
   test_.AddSnapshot({used});
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.max_unused_share = 0.6;
   EXPECT_EQ(Run(options).packs_rewritten, 0U);
   EXPECT_TRUE(test_.HasFile(pack));
@@ -143,10 +134,10 @@ TEST_F(PruneTest, WasteWithinTheLimitStays) {
 }
 
 TEST_F(PruneTest, NoMoreIsRewrittenThanAllowed) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
   test_.AddSnapshot({used});
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.max_repack_bytes = 100;
   Run(options);
   EXPECT_TRUE(test_.HasFile(pack));
@@ -155,7 +146,7 @@ TEST_F(PruneTest, NoMoreIsRewrittenThanAllowed) {
 TEST_F(PruneTest, AFrameThatIsLiveAsAWholeIsCopiedAsItIsStored) {
   const TestBlob first = test_.Chunk(1, 300'000);
   const TestBlob second = test_.Chunk(2, 300'000);
-  const PackName pack = test_.AddPack({{first, second}, {test_.Chunk(3, kBig)}});
+  const PackName pack = test_.AddPack({{first, second}, {test_.Chunk(3, kBigChunk)}});
   test_.AddSnapshot({first, second});
   const PackInfo info = test_.State().FindPack(pack)->info;
   const RepositoryId id = test_.repository().config().id;
@@ -196,7 +187,7 @@ TEST_F(PruneTest, SmallPacksAreMergedOnce) {
 }
 
 TEST_F(PruneTest, OfTwoPlacesOfABlobOneIsKept) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   const PackName first = test_.AddPack({{chunk}});
   const PackName second = test_.AddPack({{chunk}});
   test_.AddSnapshot({chunk});
@@ -206,8 +197,8 @@ TEST_F(PruneTest, OfTwoPlacesOfABlobOneIsKept) {
 }
 
 TEST_F(PruneTest, ABlobThatIsInAPackTwiceIsKept) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
-  const TestBlob other = test_.Chunk(2, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
+  const TestBlob other = test_.Chunk(2, kBigChunk);
   test_.AddPack({{chunk}, {other}, {chunk}});
   test_.AddSnapshot({chunk});
   const PruneResult result = Run();
@@ -217,7 +208,7 @@ TEST_F(PruneTest, ABlobThatIsInAPackTwiceIsKept) {
 }
 
 TEST_F(PruneTest, ABlobThatIsOnlyInACondemnedPackIsRescued) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   const PackName pack = test_.AddPack({{chunk}});
   test_.AddSnapshot({chunk});
   RecordEntries entries;
@@ -229,7 +220,7 @@ TEST_F(PruneTest, ABlobThatIsOnlyInACondemnedPackIsRescued) {
 }
 
 TEST_F(PruneTest, WhatIsInACondemnedPackAndALiveOneIsKeptInTheLiveOne) {
-  const TestBlob chunk = test_.Chunk(1, kBig);
+  const TestBlob chunk = test_.Chunk(1, kBigChunk);
   const PackName condemned = test_.AddPack({{chunk}});
   const PackName live = test_.AddPack({{chunk}});
   test_.AddSnapshot({chunk});
@@ -243,17 +234,17 @@ TEST_F(PruneTest, WhatIsInACondemnedPackAndALiveOneIsKeptInTheLiveOne) {
 }
 
 TEST_F(PruneTest, WhereABlobIsMissingNothingIsRemoved) {
-  const PackName dead = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   test_.AddSnapshot({test_.Chunk(2)});
   const uint64_t head = Head();
-  EXPECT_THAT(Prune(test_.repository(), Everything()),
+  EXPECT_THAT(Prune(test_.repository(), PruneEverything()),
               StatusIs(StatusCode::kDataLoss, HasSubstr("nothing was removed")));
   EXPECT_EQ(Head(), head);
   EXPECT_TRUE(test_.HasFile(dead));
 }
 
 TEST_F(PruneTest, WhereANodeIsDamagedNothingIsRemoved) {
-  const PackName dead = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   const SnapshotId id = test_.AddSnapshot({});
   const uint64_t record = test_.State().snapshots().at(id).record;
   const JournalState state = test_.State();
@@ -262,14 +253,14 @@ TEST_F(PruneTest, WhereANodeIsDamagedNothingIsRemoved) {
     MustBeOk(test_.fs().Damage(PackObjectName(name),
                                [](Bytes& bytes) { bytes[kPackHeaderBytes + 5] ^= 1; }));
   }
-  EXPECT_THAT(Prune(test_.repository(), Everything()), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(Prune(test_.repository(), PruneEverything()), StatusIs(StatusCode::kDataLoss));
   EXPECT_TRUE(test_.HasFile(dead));
 }
 
 TEST_F(PruneTest, ADamagedPackIsNotRewritten) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
-  const PackName dead = test_.AddPack({{test_.Chunk(3, kBig)}});
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(3, kBigChunk)}});
   test_.AddSnapshot({used});
   MustBeOk(test_.fs().Damage(PackObjectName(pack),
                              [](Bytes& bytes) { bytes[kPackHeaderBytes + 5] ^= 1; }));
@@ -280,16 +271,16 @@ TEST_F(PruneTest, ADamagedPackIsNotRewritten) {
 }
 
 TEST_F(PruneTest, TheSameProcessGoesOnReading) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
   test_.AddSnapshot({used});
   Run();
   EXPECT_THAT(test_.repository().ReadBlob(used.ref), IsOkAndHolds(used.bytes));
 }
 
 TEST_F(PruneTest, AReaderThatMissesAPackLooksAgain) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
   test_.AddSnapshot({used});
   const auto reader = test_.Open();
   Run();
@@ -301,8 +292,8 @@ class ManyPacksTest : public PruneTest {
  protected:
   void SetUp() override {
     for (uint64_t i = 0; i < 10; ++i) {
-      used_.push_back(test_.Chunk(2 * i, kBig));
-      test_.AddPack({{used_.back()}, {test_.Chunk(2 * i + 1, kBig)}});
+      used_.push_back(test_.Chunk(2 * i, kBigChunk));
+      test_.AddPack({{used_.back()}, {test_.Chunk(2 * i + 1, kBigChunk)}});
     }
     test_.AddSnapshot(used_);
   }
@@ -311,7 +302,7 @@ class ManyPacksTest : public PruneTest {
 };
 
 TEST_F(ManyPacksTest, AreRewrittenByManyThreads) {
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.threads = 4;
   EXPECT_EQ(Run(options).packs_rewritten, 10U);
   test_.ExpectWhole();
@@ -319,7 +310,7 @@ TEST_F(ManyPacksTest, AreRewrittenByManyThreads) {
 }
 
 TEST_F(ManyPacksTest, AreRewrittenInPortions) {
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.portion_bytes = 1;
   std::vector<std::string> phases;
   options.on_phase = [&](const char* phase) { phases.emplace_back(phase); };
@@ -333,7 +324,7 @@ TEST_F(ManyPacksTest, AreRewrittenInPortions) {
 
 TEST_F(ManyPacksTest, AStopLeavesNothingBehind) {
   StopFlag stop;
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.stop = &stop;
   options.on_phase = [&](const char* phase) {
     if (std::string(phase) == "rewriting") stop.Request();
@@ -348,7 +339,7 @@ TEST_F(ManyPacksTest, AStopLeavesNothingBehind) {
 
 TEST_F(ManyPacksTest, WhatCannotBeWrittenLeavesNothingBehind) {
   const size_t files = test_.PackFiles();
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.on_phase = [&](const char* phase) {
     if (std::string(phase) == "rewriting") {
       test_.fs().FailChanges({.skip = 9, .count = DiskFault::kForever});
@@ -365,25 +356,25 @@ TEST_F(ManyPacksTest, WhatCannotBeWrittenLeavesNothingBehind) {
 }
 
 TEST_F(ManyPacksTest, ADryRunSaysWhatARunDoesAndDoesNothing) {
-  test_.AddPack({{test_.Chunk(100, kBig)}});
+  test_.AddPack({{test_.Chunk(100, kBigChunk)}});
   const SnapshotId forgotten = test_.AddSnapshot({used_[0]});
   test_.Forget(forgotten);
-  const PackName old = test_.AddPack({{test_.Chunk(101, kBig)}});
+  const PackName old = test_.AddPack({{test_.Chunk(101, kBigChunk)}});
   RecordEntries condemn;
   condemn.condemn = {old};
   test_.Append(condemn);
-  const PackName unswept = test_.AddPack({{test_.Chunk(102, kBig)}});
+  const PackName unswept = test_.AddPack({{test_.Chunk(102, kBigChunk)}});
   RecordEntries purge;
   condemn.condemn = {unswept};
   test_.Append(condemn);
   purge.purge = {unswept};
   test_.Append(purge);
-  test_.WritePack(RandomId<SessionId>(), {{test_.Chunk(103, kBig)}});
+  test_.WritePack(RandomId<SessionId>(), {{test_.Chunk(103, kBigChunk)}});
   // Older than the condemned packs to come, younger than the one that is there.
   const auto session = Must(Session::Open(test_.fs(), "snapshot"));
   MustBeOk(session->SetStart(Head()));
 
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.dry_run = true;
   const std::vector<std::string> paths = test_.fs().AllPaths();
   const uint64_t head = Head();
@@ -418,15 +409,15 @@ TEST_F(ManyPacksTest, ADryRunSaysWhatARunDoesAndDoesNothing) {
 }
 
 TEST_F(PruneTest, ADryRunNeedsNoWriting) {
-  test_.AddPack({{test_.Chunk(1, kBig)}});
+  test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   test_.fs().FailChanges({.code = StatusCode::kPermissionDenied, .count = DiskFault::kForever});
-  PruneOptions options = Everything();
+  PruneOptions options = PruneEverything();
   options.dry_run = true;
   EXPECT_EQ(Run(options).packs_dropped, 1U);
 }
 
 TEST_F(PruneTest, WhatWasPurgedByARunThatDidNotEndIsSwept) {
-  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   AppendPurgeOf(pack);
   const uint64_t bytes = SizeOf(pack);
   EXPECT_EQ(Run().bytes_freed, bytes);
@@ -435,7 +426,7 @@ TEST_F(PruneTest, WhatWasPurgedByARunThatDidNotEndIsSwept) {
 }
 
 TEST_F(PruneTest, AFileThatIsGoneAlreadyIsSweptToo) {
-  const PackName pack = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName pack = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   AppendPurgeOf(pack);
   MustBeOk(test_.fs().Unlink(PackObjectName(pack)));
   EXPECT_EQ(Run().bytes_freed, 0U);
@@ -443,15 +434,15 @@ TEST_F(PruneTest, AFileThatIsGoneAlreadyIsSweptToo) {
 }
 
 TEST_F(PruneTest, ARunGoesOnWhereOneWasCutOff) {
-  const TestBlob used = test_.Chunk(1, kBig);
-  test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
-  test_.AddPack({{test_.Chunk(3, kBig)}});
+  const TestBlob used = test_.Chunk(1, kBigChunk);
+  test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
+  test_.AddPack({{test_.Chunk(3, kBigChunk)}});
   test_.AddSnapshot({used});
   // Fails at every change there is, one after another.
   for (size_t skip = 0;; ++skip) {
     ASSERT_LT(skip, 1000U);
     test_.fs().FailChanges({.skip = skip, .count = DiskFault::kForever});
-    const auto result = Prune(*test_.Open(), Everything());
+    const auto result = Prune(*test_.Open(), PruneEverything());
     test_.fs().ClearFaults();
     test_.ExpectWhole();
     if (result.ok()) break;
@@ -481,7 +472,7 @@ class LeftoversTest : public PruneTest {
 
 TEST_F(LeftoversTest, AnUnnamedPackOfADeadSessionGoesAndTheSessionIsEnded) {
   const auto dead = RandomId<SessionId>();
-  const PackInfo pack = test_.WritePack(dead, {{test_.Chunk(1, kBig)}});
+  const PackInfo pack = test_.WritePack(dead, {{test_.Chunk(1, kBigChunk)}});
   const PruneResult result = Run();
   EXPECT_FALSE(test_.HasFile(pack.name));
   EXPECT_TRUE(test_.State().IsEnded(dead));
@@ -491,14 +482,14 @@ TEST_F(LeftoversTest, AnUnnamedPackOfADeadSessionGoesAndTheSessionIsEnded) {
 
 TEST_F(LeftoversTest, AnUnnamedPackOfALiveSessionStays) {
   const auto session = Must(Session::Open(test_.fs(), "snapshot"));
-  const PackInfo pack = test_.WritePack(session->id(), {{test_.Chunk(1, kBig)}});
+  const PackInfo pack = test_.WritePack(session->id(), {{test_.Chunk(1, kBigChunk)}});
   EXPECT_EQ(Run().files_removed, 0U);
   EXPECT_TRUE(test_.HasFile(pack.name));
   EXPECT_FALSE(test_.State().IsEnded(session->id()));
 }
 
 TEST_F(LeftoversTest, AFileThatIsNoPackStays) {
-  const PackInfo pack = test_.WritePack(RandomId<SessionId>(), {{test_.Chunk(1, kBig)}});
+  const PackInfo pack = test_.WritePack(RandomId<SessionId>(), {{test_.Chunk(1, kBigChunk)}});
   MustBeOk(test_.fs().Damage(PackObjectName(pack.name), [](Bytes& bytes) { bytes[50] ^= 1; }));
   EXPECT_EQ(Run().files_removed, 0U);
   EXPECT_TRUE(test_.HasFile(pack.name));
@@ -528,7 +519,7 @@ class FullDiskPruneTest : public PruneTest {
 };
 
 TEST_F(FullDiskPruneTest, DeadPacksGoByMeansOfTheReserve) {
-  const PackName dead = test_.AddPack({{test_.Chunk(1, kBig)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
   test_.AddSnapshot({});
   MustBeOk(EnsureReserve(test_.fs()));
   LeaveRoom(0);
@@ -539,19 +530,19 @@ TEST_F(FullDiskPruneTest, DeadPacksGoByMeansOfTheReserve) {
 
 TEST_F(FullDiskPruneTest, ABeginningThatFindsNoRoomIsTriedAgain) {
   for (size_t skip = 0; skip < 4; ++skip) {
-    const PackName dead = test_.AddPack({{test_.Chunk(1, kBig)}});
+    const PackName dead = test_.AddPack({{test_.Chunk(1, kBigChunk)}});
     MustBeOk(EnsureReserve(test_.fs()));
     test_.fs().FailChanges({.code = StatusCode::kResourceExhausted, .skip = skip});
-    EXPECT_OK(Prune(test_.repository(), Everything()));
+    EXPECT_OK(Prune(test_.repository(), PruneEverything()));
     test_.fs().ClearFaults();
     EXPECT_FALSE(test_.HasFile(dead)) << skip;
   }
 }
 
 TEST_F(FullDiskPruneTest, RewritingWaitsUntilWholePacksHaveMadeRoom) {
-  const TestBlob used = test_.Chunk(1, 10 * kBig);
-  const PackName partly = test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
-  const PackName dead = test_.AddPack({{test_.Chunk(3, 15 * kBig)}});
+  const TestBlob used = test_.Chunk(1, 10 * kBigChunk);
+  const PackName partly = test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(3, 15 * kBigChunk)}});
   test_.AddSnapshot({used});
   LeaveRoom(100'000);
   const PruneResult result = Run();
@@ -563,9 +554,9 @@ TEST_F(FullDiskPruneTest, RewritingWaitsUntilWholePacksHaveMadeRoom) {
 }
 
 TEST_F(FullDiskPruneTest, WhatCannotBeRewrittenStays) {
-  const TestBlob used = test_.Chunk(1, 10 * kBig);
-  const PackName partly = test_.AddPack({{used}, {test_.Chunk(2, kBig)}});
-  const PackName dead = test_.AddPack({{test_.Chunk(3, kBig)}});
+  const TestBlob used = test_.Chunk(1, 10 * kBigChunk);
+  const PackName partly = test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
+  const PackName dead = test_.AddPack({{test_.Chunk(3, kBigChunk)}});
   test_.AddSnapshot({used});
   LeaveRoom(100'000);
   const PruneResult result = Run();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "core/repo/local_calendar.h"
 #include "core/repo/retention.h"
 #include "tests/repo/scoped_time_zone.h"
 #include "tests/repo/snapshot_builder.h"
@@ -28,8 +29,6 @@ using testing::ScopedTimeZone;
 using testing::StatusIs;
 using testing::Utc;
 
-constexpr int64_t kDay = 86400;
-
 using Reasons = std::vector<std::string>;
 
 std::tm Local(int64_t seconds) {
@@ -43,10 +42,10 @@ std::tm Local(int64_t seconds) {
 std::string IsoWeek(const std::tm& local) {
   int64_t day = Utc(local.tm_year + 1900, local.tm_mon + 1, local.tm_mday);
   const auto weekday = [](int64_t seconds) {  // 0 is Monday; 1970-01-01 was a Thursday
-    return ((seconds / kDay + 3) % 7 + 7) % 7;
+    return ((seconds / kDaySeconds + 3) % 7 + 7) % 7;
   };
-  while (weekday(day) < 3) day += kDay;
-  while (weekday(day) > 3) day -= kDay;
+  while (weekday(day) < 3) day += kDaySeconds;
+  while (weekday(day) > 3) day -= kDaySeconds;
   const time_t thursday = day;
   std::tm date{};
   gmtime_r(&thursday, &date);
@@ -110,7 +109,7 @@ Timestamp ModelWindowStart(const Timestamp& anchor, const CalendarDuration& with
     };
     while (month_of(Utc(year, month, day)) != month) --day;
     int64_t wall = Utc(year, month, day, local.tm_hour, local.tm_min, local.tm_sec);
-    for (int64_t i = 0; i < 7 * within.weeks + within.days; ++i) wall -= kDay;
+    for (int64_t i = 0; i < 7 * within.weeks + within.days; ++i) wall -= kDaySeconds;
     seconds = FirstMomentOfWall(wall);
   }
   seconds -= within.hours * 3600 + within.minutes * 60 + within.seconds;
@@ -237,7 +236,8 @@ class RandomHistory {
         Utc(2024, 2, 29, 12),      // leap day
         Utc(1969, 12, 31, 23, 59)  // before the epoch
     };
-    static constexpr int64_t kScales[] = {1, 60, 900, 3600, kDay, 7 * kDay, 31 * kDay, 366 * kDay};
+    static constexpr int64_t kScales[] = {
+        1, 60, 900, 3600, kDaySeconds, 7 * kDaySeconds, 31 * kDaySeconds, 366 * kDaySeconds};
     const int64_t border = kBorders[Below(std::size(kBorders))];
     std::vector<SnapshotInfo> snapshots;
     const uint64_t size = Below(28);

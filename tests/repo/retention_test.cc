@@ -28,14 +28,14 @@ using testing::Utc;
 
 using Reasons = std::vector<std::string>;
 
-const Timestamp kNow = {Utc(2027, 3, 1), 0};
+const Timestamp kToday = {Utc(2027, 3, 1), 0};
 constexpr int64_t kHour = 3600;
 constexpr int64_t kDay = 24 * kHour;
 
 // What is kept, by record, with its reasons.
 std::map<uint64_t, Reasons> Kept(const RetentionPolicy& policy,
                                  const std::vector<SnapshotInfo>& snapshots,
-                                 const Timestamp& now = kNow) {
+                                 const Timestamp& now = kToday) {
   const StatusOr<std::vector<RetentionGroup>> groups = ApplyRetention(policy, snapshots, {}, now);
   EXPECT_OK(groups);
   std::map<uint64_t, Reasons> kept;
@@ -62,7 +62,7 @@ CalendarDuration Days(int64_t days) { return {.days = days}; }
 
 TEST(RetentionTest, RefusesAnEmptyPolicy) {
   EXPECT_TRUE(RetentionPolicy{}.IsEmpty());
-  EXPECT_THAT(ApplyRetention({}, At({1, 2}), {}, kNow),
+  EXPECT_THAT(ApplyRetention({}, At({1, 2}), {}, kToday),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("--keep-daily")));
 }
 
@@ -82,17 +82,17 @@ TEST(RetentionTest, AnyOneRuleMakesAPolicy) {
 }
 
 TEST(RetentionTest, RefusesNegativeCounts) {
-  EXPECT_THAT(ApplyRetention({.last = 1, .monthly = -2}, At({1}), {}, kNow),
+  EXPECT_THAT(ApplyRetention({.last = 1, .monthly = -2}, At({1}), {}, kToday),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("-2")));
 }
 
 TEST(RetentionTest, OfNoSnapshotsNothingIsForgotten) {
-  EXPECT_THAT(ApplyRetention({.last = 1}, {}, {}, kNow), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(ApplyRetention({.last = 1}, {}, {}, kToday), IsOkAndHolds(IsEmpty()));
 }
 
 TEST(RetentionTest, DecisionsComeNewestFirst) {
   ASSERT_OK_AND_ASSIGN(const std::vector<RetentionGroup> groups,
-                       ApplyRetention({.last = 1}, At({300, 100, 200}), {}, kNow));
+                       ApplyRetention({.last = 1}, At({300, 100, 200}), {}, kToday));
   ASSERT_EQ(groups.size(), 1u);
   std::vector<uint64_t> records;
   for (const RetentionDecision& decision : groups[0].decisions) {
@@ -250,7 +250,7 @@ TEST(RetentionTest, CalendarWindowsKeepOneOfEachPeriodAndTheOldestInside) {
 
 TEST(RetentionTest, ASnapshotOfTheFutureDisplacesNoneAndMovesNoWindow) {
   const ScopedTimeZone scoped("UTC");
-  const int64_t now = kNow.seconds;
+  const int64_t now = kToday.seconds;
   std::vector<SnapshotInfo> snapshots = At({now - 3 * kDay, now - 2 * kDay, now - kDay, now});
   const RetentionPolicy policy = {.daily = 2, .within = Days(1), .within_daily = Days(2)};
   const std::map<uint64_t, Reasons> before = Kept(policy, snapshots);
@@ -266,13 +266,14 @@ TEST(RetentionTest, ASnapshotOfTheFutureDisplacesNoneAndMovesNoWindow) {
 }
 
 TEST(RetentionTest, WithoutRulesOfTimeTheFutureKeepsNothing) {
-  EXPECT_THAT(Kept({.last = 1}, At({kNow.seconds + 1, kNow.seconds - 1})),
+  EXPECT_THAT(Kept({.last = 1}, At({kToday.seconds + 1, kToday.seconds - 1})),
               UnorderedElementsAre(Pair(2, Reasons{"last 1"})));
 }
 
 TEST(RetentionTest, AGroupAllOfTheFutureIsKept) {
-  EXPECT_EQ(Kept({.daily = 1, .within = Days(1)}, At({kNow.seconds + 1, kNow.seconds + 2})).size(),
-            2u);
+  EXPECT_EQ(
+      Kept({.daily = 1, .within = Days(1)}, At({kToday.seconds + 1, kToday.seconds + 2})).size(),
+      2u);
 }
 
 TEST(RetentionTest, EqualTimesGoByRecord) {
@@ -305,11 +306,11 @@ TEST(RetentionTest, RefusesToLeaveNothingOfAGroup) {
   snapshots[0].tags = {"a"};
   snapshots[1].host = "laptop";
   snapshots[2].host = "laptop";
-  EXPECT_THAT(ApplyRetention({.tags = {{"a"}}}, snapshots, {}, kNow),
+  EXPECT_THAT(ApplyRetention({.tags = {{"a"}}}, snapshots, {}, kToday),
               StatusIs(StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("host laptop, paths /home"), HasSubstr("2 snapshots"),
                              HasSubstr("--keep-last 1"))));
-  EXPECT_OK(ApplyRetention({.tags = {{"a"}}}, snapshots, {.host = false}, kNow));
+  EXPECT_OK(ApplyRetention({.tags = {{"a"}}}, snapshots, {.host = false}, kToday));
 }
 
 TEST(RetentionTest, EachGroupIsJudgedForItself) {

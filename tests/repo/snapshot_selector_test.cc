@@ -23,16 +23,16 @@ using testing::StatusIs;
 using testing::Utc;
 using Kind = SnapshotSelector::Kind;
 
-const Timestamp kNow = {Utc(2026, 11, 20, 14, 30), 0};
+const Timestamp kAfternoon = {Utc(2026, 11, 20, 14, 30), 0};
 
-StatusOr<SnapshotSelector> Parse(std::string_view text, bool path_allowed = true) {
-  return ParseSnapshotSelector(text, kNow, path_allowed);
+StatusOr<SnapshotSelector> ParseSelector(std::string_view text, bool path_allowed = true) {
+  return ParseSnapshotSelector(text, kAfternoon, path_allowed);
 }
 
 // The record of what `text` selects of `all`.
 StatusOr<uint64_t> Select(std::string_view text, const std::vector<SnapshotInfo>& all,
                           const SnapshotFilter& filter = {}) {
-  ASSIGN_OR_RETURN(const SnapshotSelector selector, Parse(text));
+  ASSIGN_OR_RETURN(const SnapshotSelector selector, ParseSelector(text));
   ASSIGN_OR_RETURN(const SnapshotInfo snapshot, SelectSnapshot(selector, all, filter));
   return snapshot.record;
 }
@@ -44,11 +44,11 @@ SnapshotInfo WithId(SnapshotInfo snapshot, std::string hex) {
 }
 
 TEST(ParseSnapshotSelectorTest, ReadsLatest) {
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector latest, Parse("latest"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector latest, ParseSelector("latest"));
   EXPECT_EQ(latest.kind, Kind::kLatest);
   EXPECT_EQ(latest.back, 0u);
   EXPECT_EQ(latest.path, std::nullopt);
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector second, Parse("latest~2"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector second, ParseSelector("latest~2"));
   EXPECT_EQ(second.kind, Kind::kLatest);
   EXPECT_EQ(second.back, 2u);
   EXPECT_EQ(second.text, "latest~2");
@@ -57,63 +57,66 @@ TEST(ParseSnapshotSelectorTest, ReadsLatest) {
 TEST(ParseSnapshotSelectorTest, RefusesABadNumberAfterLatest) {
   for (const char* text : {"latest~", "latest~x", "latest~-1", "latest~1x", "latest~ 1",
                            "latest~99999999999999999999"}) {
-    EXPECT_THAT(Parse(text), StatusIs(StatusCode::kInvalidArgument, HasSubstr("latest~2"))) << text;
+    EXPECT_THAT(ParseSelector(text), StatusIs(StatusCode::kInvalidArgument, HasSubstr("latest~2")))
+        << text;
   }
 }
 
 TEST(ParseSnapshotSelectorTest, ReadsIdsAndPrefixesInBothCases) {
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector prefix, Parse("AbC1"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector prefix, ParseSelector("AbC1"));
   EXPECT_EQ(prefix.kind, Kind::kIdPrefix);
   EXPECT_EQ(prefix.id_prefix, "abc1");
-  EXPECT_OK(Parse(std::string(64, 'f')));
+  EXPECT_OK(ParseSelector(std::string(64, 'f')));
 }
 
 TEST(ParseSnapshotSelectorTest, RefusesWhatNamesNoSnapshotAndSaysWhatDoes) {
   for (const char* text : {"", "newest", "12g4", "Latest", "latest2", "deadbeef~1", "0x12"}) {
-    EXPECT_THAT(Parse(text), StatusIs(StatusCode::kInvalidArgument,
-                                      AllOf(HasSubstr("latest~N"), HasSubstr("`cairn snapshots`"))))
+    EXPECT_THAT(ParseSelector(text),
+                StatusIs(StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("latest~N"), HasSubstr("`cairn snapshots`"))))
         << text;
   }
-  EXPECT_THAT(Parse(std::string(65, 'f')), StatusIs(StatusCode::kInvalidArgument));
-  EXPECT_THAT(Parse("abc"), StatusIs(StatusCode::kInvalidArgument, HasSubstr("too short")));
+  EXPECT_THAT(ParseSelector(std::string(65, 'f')), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseSelector("abc"), StatusIs(StatusCode::kInvalidArgument, HasSubstr("too short")));
 }
 
 TEST(ParseSnapshotSelectorTest, ReadsTimes) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector day, Parse("@2026-11-20"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector day, ParseSelector("@2026-11-20"));
   EXPECT_EQ(day.kind, Kind::kAsOf);
   EXPECT_EQ(day.as_of, (Timestamp{Utc(2026, 11, 20, 22, 59, 59), 999'999'999}));
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector relative, Parse("@-90min"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector relative, ParseSelector("@-90min"));
   EXPECT_EQ(relative.as_of, (Timestamp{Utc(2026, 11, 20, 13), 0}));
-  EXPECT_THAT(Parse("@soon"), StatusIs(StatusCode::kInvalidArgument, HasSubstr("'soon'")));
+  EXPECT_THAT(ParseSelector("@soon"), StatusIs(StatusCode::kInvalidArgument, HasSubstr("'soon'")));
 }
 
 TEST(ParseSnapshotSelectorTest, ThePathBeginsAtTheFirstColon) {
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector latest, Parse("latest~1:/etc/a:b"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector latest, ParseSelector("latest~1:/etc/a:b"));
   EXPECT_EQ(latest.back, 1u);
   EXPECT_EQ(latest.text, "latest~1");
   EXPECT_THAT(latest.path, Optional(std::string("/etc/a:b")));
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector prefix, Parse("abcd:/a:/b"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector prefix, ParseSelector("abcd:/a:/b"));
   EXPECT_EQ(prefix.id_prefix, "abcd");
   EXPECT_THAT(prefix.path, Optional(std::string("/a:/b")));
 }
 
 TEST(ParseSnapshotSelectorTest, AfterATimeThePathBeginsAtTheFirstColonAndSlash) {
   const ScopedTimeZone scoped("UTC");
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector selector, Parse("@2026-11-20T14:30:05:/a:/b"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector selector,
+                       ParseSelector("@2026-11-20T14:30:05:/a:/b"));
   EXPECT_EQ(selector.as_of.seconds, Utc(2026, 11, 20, 14, 30, 5));
   EXPECT_EQ(selector.text, "@2026-11-20T14:30:05");
   EXPECT_THAT(selector.path, Optional(std::string("/a:/b")));
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector zoned, Parse("@2026-11-20 14:30+01:00:/"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector zoned, ParseSelector("@2026-11-20 14:30+01:00:/"));
   EXPECT_EQ(zoned.as_of.seconds, Utc(2026, 11, 20, 13, 30));
   EXPECT_THAT(zoned.path, Optional(std::string("/")));
-  ASSERT_OK_AND_ASSIGN(const SnapshotSelector relative, Parse("@-2d:/etc"));
+  ASSERT_OK_AND_ASSIGN(const SnapshotSelector relative, ParseSelector("@-2d:/etc"));
   EXPECT_EQ(relative.as_of.seconds, Utc(2026, 11, 18, 14, 30));
 }
 
 TEST(ParseSnapshotSelectorTest, TidiesThePathAndKeepsItsBytes) {
   const auto path = [](std::string_view text) {
-    const StatusOr<SnapshotSelector> selector = Parse(text);
+    const StatusOr<SnapshotSelector> selector = ParseSelector(text);
     EXPECT_OK(selector);
     return selector.ok() ? selector->path.value_or("none") : "";
   };
@@ -126,20 +129,23 @@ TEST(ParseSnapshotSelectorTest, TidiesThePathAndKeepsItsBytes) {
 
 TEST(ParseSnapshotSelectorTest, RefusesPathsThatAreNotAbsoluteOrNotPlain) {
   for (const char* text : {"latest:", "latest:etc", "abcd:./etc"}) {
-    EXPECT_THAT(Parse(text), StatusIs(StatusCode::kInvalidArgument, HasSubstr("not absolute")))
+    EXPECT_THAT(ParseSelector(text),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("not absolute")))
         << text;
   }
   for (const char* text : {"latest:/..", "latest:/a/../b", "@now:/a/.."}) {
-    EXPECT_THAT(Parse(text), StatusIs(StatusCode::kInvalidArgument, HasSubstr("'..'"))) << text;
+    EXPECT_THAT(ParseSelector(text), StatusIs(StatusCode::kInvalidArgument, HasSubstr("'..'")))
+        << text;
   }
 }
 
 TEST(ParseSnapshotSelectorTest, RefusesAPathWhereNoneMayStand) {
   for (const char* text : {"latest:/etc", "abcd:", "@now:/etc"}) {
-    EXPECT_THAT(Parse(text, false), StatusIs(StatusCode::kInvalidArgument, HasSubstr("path")))
+    EXPECT_THAT(ParseSelector(text, false),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("path")))
         << text;
   }
-  EXPECT_OK(Parse("@2026-11-20T14:30:05", false));
+  EXPECT_OK(ParseSelector("@2026-11-20T14:30:05", false));
 }
 
 TEST(SelectSnapshotTest, LatestGoesByTimeThenByRecord) {

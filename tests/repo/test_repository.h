@@ -22,6 +22,7 @@
 #include "core/base/memory_file_system.h"
 #include "core/base/random.h"
 #include "core/repo/commit.h"
+#include "core/repo/prune.h"
 #include "core/repo/repository.h"
 #include "core/repo/reserve.h"
 #include "core/repo/snapshot_object.h"
@@ -42,6 +43,17 @@ template <typename T>
 T Must(StatusOr<T> value) {
   MustBeOk(value.status());
   return *std::move(value);
+}
+
+// Of a chunk: over a quarter of a pack's target, so that a pack of one is not merged.
+inline constexpr size_t kBigChunk = 20'000;
+
+// Whatever is unused goes, in an order that is the same in every run.
+inline PruneOptions PruneEverything() {
+  PruneOptions options;
+  options.max_unused_share = 0;
+  options.threads = 1;
+  return options;
 }
 
 struct TestBlob {

@@ -23,30 +23,32 @@ using testing::Utc;
 constexpr uint32_t kLastNanosecond = 999'999'999;
 const Timestamp kNow = {Utc(2026, 11, 20, 13, 30, 5), 123};  // 14:30:05 in Berlin
 
-StatusOr<Timestamp> Parse(std::string_view text) { return ParseTimeSpec(text, kNow); }
+StatusOr<Timestamp> ParseTime(std::string_view text) { return ParseTimeSpec(text, kNow); }
 
 TEST(TimeSpecTest, TimesAreLocal) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  EXPECT_THAT(Parse("2026-11-20T14:30"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 13, 30), 0}));
-  EXPECT_THAT(Parse("2026-11-20 14:30"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 13, 30), 0}));
-  EXPECT_THAT(Parse("2026-07-20T14:30:05"),
+  EXPECT_THAT(ParseTime("2026-11-20T14:30"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 13, 30), 0}));
+  EXPECT_THAT(ParseTime("2026-11-20 14:30"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 13, 30), 0}));
+  EXPECT_THAT(ParseTime("2026-07-20T14:30:05"),
               IsOkAndHolds(Timestamp{Utc(2026, 7, 20, 12, 30, 5), 0}));
 }
 
 TEST(TimeSpecTest, ReadsFractions) {
   const ScopedTimeZone scoped("UTC");
   const int64_t second = Utc(2026, 11, 20, 14, 30, 5);
-  EXPECT_THAT(Parse("2026-11-20T14:30:05.25"), IsOkAndHolds(Timestamp{second, 250'000'000}));
-  EXPECT_THAT(Parse("2026-11-20T14:30:05.000000001"), IsOkAndHolds(Timestamp{second, 1}));
+  EXPECT_THAT(ParseTime("2026-11-20T14:30:05.25"), IsOkAndHolds(Timestamp{second, 250'000'000}));
+  EXPECT_THAT(ParseTime("2026-11-20T14:30:05.000000001"), IsOkAndHolds(Timestamp{second, 1}));
 }
 
 TEST(TimeSpecTest, AZoneOverridesTheLocalOne) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  EXPECT_THAT(Parse("2026-11-20T14:30Z"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 14, 30), 0}));
+  EXPECT_THAT(ParseTime("2026-11-20T14:30Z"),
+              IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 14, 30), 0}));
   for (const char* text : {"2026-11-20T14:30+05:30", "2026-11-20 14:30:00+0530"}) {
-    EXPECT_THAT(Parse(text), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 9), 0})) << text;
+    EXPECT_THAT(ParseTime(text), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 9), 0})) << text;
   }
-  EXPECT_THAT(Parse("2026-11-20T14:30-03"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 17, 30), 0}));
+  EXPECT_THAT(ParseTime("2026-11-20T14:30-03"),
+              IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 17, 30), 0}));
 }
 
 TEST(TimeSpecTest, ReadsWhatTheProgramPrints) {
@@ -57,7 +59,7 @@ TEST(TimeSpecTest, ReadsWhatTheProgramPrints) {
       const Timestamp time = {
           Utc(2000, 1, 1) + static_cast<int64_t>(random() % (60 * 365 * 86400ull)),
           static_cast<uint32_t>(random() % 1'000'000'000)};
-      ASSERT_THAT(Parse(FormatRfc3339(time)), IsOkAndHolds(time)) << zone;
+      ASSERT_THAT(ParseTime(FormatRfc3339(time)), IsOkAndHolds(time)) << zone;
       const StatusOr<Timestamp> for_people = ParseAsOfTime(FormatForPeople(time), kNow);
       ASSERT_OK(for_people);
       ASSERT_GE(*for_people, time) << zone << " " << FormatForPeople(time);
@@ -68,11 +70,11 @@ TEST(TimeSpecTest, ReadsWhatTheProgramPrints) {
 
 TEST(TimeSpecTest, ADayMeansItsLastNanosecond) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  EXPECT_THAT(Parse("2026-11-20"),
+  EXPECT_THAT(ParseTime("2026-11-20"),
               IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 22, 59, 59), kLastNanosecond}));
-  EXPECT_THAT(Parse("2026-10-25"),  // 25 hours long
+  EXPECT_THAT(ParseTime("2026-10-25"),  // 25 hours long
               IsOkAndHolds(Timestamp{Utc(2026, 10, 25, 22, 59, 59), kLastNanosecond}));
-  EXPECT_THAT(Parse("2024-02-29"),
+  EXPECT_THAT(ParseTime("2024-02-29"),
               IsOkAndHolds(Timestamp{Utc(2024, 2, 29, 22, 59, 59), kLastNanosecond}));
 }
 
@@ -81,7 +83,7 @@ TEST(TimeSpecTest, ADayEndsWhereTheLocalDateLastShowsIt) {
     const ScopedTimeZone scoped(zone);
     for (int64_t noon = Utc(2010, 9, 1, 12); noon < Utc(2012, 4, 1); noon += 86400) {
       const std::string date = FormatForPeople({noon, 0}).substr(0, 10);
-      const StatusOr<Timestamp> end = Parse(date);
+      const StatusOr<Timestamp> end = ParseTime(date);
       ASSERT_OK(end);
       ASSERT_EQ(FormatForPeople(*end).substr(0, 10), date) << zone;
       // Whatever comes after shows a later date, though the clock be put back over midnight.
@@ -94,39 +96,39 @@ TEST(TimeSpecTest, ADayEndsWhereTheLocalDateLastShowsIt) {
 
 TEST(TimeSpecTest, ADayThatNeverWasEndsWithTheDayBefore) {
   const ScopedTimeZone scoped("Pacific/Apia");
-  EXPECT_THAT(Parse("2011-12-30"),
+  EXPECT_THAT(ParseTime("2011-12-30"),
               IsOkAndHolds(Timestamp{Utc(2011, 12, 30, 9, 59, 59), kLastNanosecond}));
-  EXPECT_THAT(Parse("2011-12-29"),
+  EXPECT_THAT(ParseTime("2011-12-29"),
               IsOkAndHolds(Timestamp{Utc(2011, 12, 30, 9, 59, 59), kLastNanosecond}));
 }
 
 TEST(TimeSpecTest, ATimeShownTwiceMeansTheSecond) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  EXPECT_THAT(Parse("2026-10-25T02:30"), IsOkAndHolds(Timestamp{Utc(2026, 10, 25, 1, 30), 0}));
+  EXPECT_THAT(ParseTime("2026-10-25T02:30"), IsOkAndHolds(Timestamp{Utc(2026, 10, 25, 1, 30), 0}));
 }
 
 TEST(TimeSpecTest, ASkippedTimeMeansTheMomentBeforeTheChange) {
   const ScopedTimeZone scoped("Europe/Berlin");
   const Timestamp before = {Utc(2026, 3, 29, 0, 59, 59), kLastNanosecond};
-  EXPECT_THAT(Parse("2026-03-29T02:00"), IsOkAndHolds(before));
-  EXPECT_THAT(Parse("2026-03-29T02:30"), IsOkAndHolds(before));
-  EXPECT_THAT(Parse("2026-03-29T03:00"), IsOkAndHolds(Timestamp{Utc(2026, 3, 29, 1), 0}));
+  EXPECT_THAT(ParseTime("2026-03-29T02:00"), IsOkAndHolds(before));
+  EXPECT_THAT(ParseTime("2026-03-29T02:30"), IsOkAndHolds(before));
+  EXPECT_THAT(ParseTime("2026-03-29T03:00"), IsOkAndHolds(Timestamp{Utc(2026, 3, 29, 1), 0}));
 }
 
 TEST(TimeSpecTest, RelativeTimesCountFromNow) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  EXPECT_THAT(Parse("now"), IsOkAndHolds(kNow));
-  EXPECT_THAT(Parse("-90min"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 12, 0, 5), 123}));
-  EXPECT_THAT(Parse("-1h30min"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 12, 0, 5), 123}));
-  EXPECT_THAT(Parse("-2d"), IsOkAndHolds(Timestamp{Utc(2026, 11, 18, 13, 30, 5), 123}));
-  EXPECT_THAT(Parse("-1m"), IsOkAndHolds(Timestamp{Utc(2026, 10, 20, 12, 30, 5), 123}));
+  EXPECT_THAT(ParseTime("now"), IsOkAndHolds(kNow));
+  EXPECT_THAT(ParseTime("-90min"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 12, 0, 5), 123}));
+  EXPECT_THAT(ParseTime("-1h30min"), IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 12, 0, 5), 123}));
+  EXPECT_THAT(ParseTime("-2d"), IsOkAndHolds(Timestamp{Utc(2026, 11, 18, 13, 30, 5), 123}));
+  EXPECT_THAT(ParseTime("-1m"), IsOkAndHolds(Timestamp{Utc(2026, 10, 20, 12, 30, 5), 123}));
 }
 
 TEST(TimeSpecTest, TodayAndYesterdayAreLocalDays) {
   const ScopedTimeZone scoped("Europe/Berlin");
-  EXPECT_THAT(Parse("today"),
+  EXPECT_THAT(ParseTime("today"),
               IsOkAndHolds(Timestamp{Utc(2026, 11, 20, 22, 59, 59), kLastNanosecond}));
-  EXPECT_THAT(Parse("yesterday"),
+  EXPECT_THAT(ParseTime("yesterday"),
               IsOkAndHolds(Timestamp{Utc(2026, 11, 19, 22, 59, 59), kLastNanosecond}));
   const Timestamp after_midnight = {Utc(2026, 12, 31, 23, 30), 0};  // 00:30 on 1 January in Berlin
   EXPECT_THAT(ParseTimeSpec("yesterday", after_midnight),
@@ -179,12 +181,14 @@ TEST(TimeSpecTest, RefusesWhatIsNoTimeAndSaysWhatIs) {
                            "2026-11-20T14:30:",
                            "14:30",
                            "2026-1-2"}) {
-    EXPECT_THAT(Parse(text), StatusIs(StatusCode::kInvalidArgument,
-                                      AllOf(HasSubstr("is not a time"), HasSubstr("yesterday"))))
+    EXPECT_THAT(ParseTime(text),
+                StatusIs(StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("is not a time"), HasSubstr("yesterday"))))
         << text;
   }
-  EXPECT_THAT(Parse("-90"), StatusIs(StatusCode::kInvalidArgument, HasSubstr("unit is missing")));
-  EXPECT_THAT(Parse("--2d"), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseTime("-90"),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("unit is missing")));
+  EXPECT_THAT(ParseTime("--2d"), StatusIs(StatusCode::kInvalidArgument));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 
 using ::cairn::testing::Filled;
 using ::cairn::testing::IsOkAndHolds;
+using ::cairn::testing::kRepository;
 using ::cairn::testing::MemoryObjectStore;
 using ::cairn::testing::StatusIs;
 using ::testing::HasSubstr;
@@ -25,7 +26,6 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-const RepositoryId kRepository = Filled<RepositoryId>(1);
 constexpr Journal::FoldPolicy kPolicy{.min_records = 10, .ratio = 2, .keep_single = 4};
 
 class JournalFoldTest : public ::testing::Test {

@@ -18,6 +18,7 @@ namespace {
 
 using ::cairn::testing::Filled;
 using ::cairn::testing::IsOkAndHolds;
+using ::cairn::testing::kRepository;
 using ::cairn::testing::MemoryObjectStore;
 using ::cairn::testing::StatusIs;
 using ::testing::AllOf;
@@ -27,8 +28,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 using Kind = DiskOperation::Kind;
-
-const RepositoryId kRepository = Filled<RepositoryId>(1);
 
 RecordEntries NamePack(const PackName& name) {
   PackInfo info = testing::TestPackInfo(1);

@@ -14,6 +14,7 @@ namespace {
 
 using ::cairn::testing::AddBlob;
 using ::cairn::testing::Filled;
+using ::cairn::testing::kRepository;
 using ::cairn::testing::MemoryObjectStore;
 using ::cairn::testing::SealOf;
 using ::cairn::testing::StatusIs;
@@ -25,7 +26,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-const RepositoryId kRepository = Filled<RepositoryId>(1);
 const SessionId kSession = Filled<SessionId>(2);
 
 class PackTest : public ::testing::Test {

@@ -20,6 +20,8 @@ Id Filled(uint8_t byte) {
   return id;
 }
 
+inline const RepositoryId kRepository = Filled<RepositoryId>(1);
+
 inline PackInfo TestPackInfo(uint8_t byte) {
   return {.name = Filled<PackName>(byte),
           .bytes = 1000u + byte,

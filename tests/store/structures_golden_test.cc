@@ -35,7 +35,7 @@ Bytes FromHex(const std::string& hex) {
   return *bytes;
 }
 
-const RepositoryId kRepository = Filled<RepositoryId>(0x11);
+const RepositoryId kGoldenRepository = Filled<RepositoryId>(0x11);
 const std::string kRepositoryHex = Times("11", 16);
 const std::string kNonceHex = Times("22", 16);
 
@@ -71,7 +71,7 @@ Bytes TwinFile(const std::string& copy_hex) {
 }
 
 TEST(GoldenTest, Config) {
-  const RepositoryConfig config{.id = kRepository,
+  const RepositoryConfig config{.id = kGoldenRepository,
                                 .created = {.seconds = 1'700'000'000, .nanoseconds = 5}};
   const Bytes file = TwinFile(
       "434149524e434647"  // CAIRNCFG
@@ -143,9 +143,9 @@ TEST(GoldenTest, Record) {
       "00000000" +
       kRepositoryHex + "0200000000000000" + Times("33", 32) + kNonceHex + "5c01000000000000" +
       kEntriesHex + hash);
-  EXPECT_EQ(EncodeRecord(kRepository, record), file);
+  EXPECT_EQ(EncodeRecord(kGoldenRepository, record), file);
   EXPECT_EQ(record.hash.Hex(), hash);
-  ASSERT_OK_AND_ASSIGN(const Record decoded, DecodeRecord(kRepository, file, "record"));
+  ASSERT_OK_AND_ASSIGN(const Record decoded, DecodeRecord(kGoldenRepository, file, "record"));
   EXPECT_EQ(decoded.entries, GoldenEntries());
   EXPECT_EQ(decoded.number, 2u);
   EXPECT_EQ(decoded.hash, record.hash);
@@ -200,7 +200,7 @@ const std::string kPackFooterHex =
 const std::string kPackHashHex = "9200d0ccdb1b029c89b9ef62e31be56a3d5ff9eb1687024ec19e77bef28c5698";
 
 TEST(GoldenTest, PackHeaderAndFooter) {
-  EXPECT_EQ(EncodePackHeader({.repository = kRepository,
+  EXPECT_EQ(EncodePackHeader({.repository = kGoldenRepository,
                               .name = Filled<PackName>(2),
                               .session = Filled<SessionId>(4),
                               .content = kPackHasChunks | kPackHasNodes}),
@@ -224,7 +224,7 @@ TEST(GoldenTest, Pack) {
   info.hash = *PackHash::FromHex(kPackHashHex);
   MemoryObjectStore store;
   store.Set(PackObjectName(info.name), file);
-  ASSERT_OK_AND_ASSIGN(const PackFooter footer, ReadPackFooter(store, info, kRepository));
+  ASSERT_OK_AND_ASSIGN(const PackFooter footer, ReadPackFooter(store, info, kGoldenRepository));
   ASSERT_EQ(footer.frames.size(), 1u);
   ASSERT_EQ(footer.blobs.size(), 2u);
   EXPECT_EQ(footer.blobs[1].ref.kind, BlobKind::kTree);

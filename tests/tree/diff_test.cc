@@ -28,7 +28,7 @@ using testing::StatusIs;
 using Steps = std::vector<std::string>;
 
 // "+PATH" added, "-PATH" removed, "cPATH", "aPATH" or "caPATH" modified.
-std::function<StatusOr<bool>(const std::string&, const DiffItem&)> Recorder(Steps& steps) {
+std::function<StatusOr<bool>(const std::string&, const DiffItem&)> DiffRecorder(Steps& steps) {
   return [&steps](const std::string& path, const DiffItem& item) -> StatusOr<bool> {
     EXPECT_EQ(item.before == nullptr, item.change == Change::kAdded);
     EXPECT_EQ(item.after == nullptr, item.change == Change::kRemoved);
@@ -44,7 +44,7 @@ std::function<StatusOr<bool>(const std::string&, const DiffItem&)> Recorder(Step
 
 Steps Diff(MemoryBlobs& blobs, const Entry& before, const Entry& after) {
   Steps steps;
-  EXPECT_OK(DiffTrees(blobs, before, blobs, after, Recorder(steps)));
+  EXPECT_OK(DiffTrees(blobs, before, blobs, after, DiffRecorder(steps)));
   return steps;
 }
 
@@ -157,7 +157,7 @@ TEST(DiffTreesTest, NamesTheDirectoryThatCannotBeRead) {
       DirectoryEntry("", BuildDirectory(blobs, {DirectoryEntry("d", FilledId(1))}));
   const Entry after = BuildTree(blobs, {{"d/x", 1}});
   Steps steps;
-  EXPECT_THAT(DiffTrees(blobs, before, blobs, after, Recorder(steps)),
+  EXPECT_THAT(DiffTrees(blobs, before, blobs, after, DiffRecorder(steps)),
               StatusIs(StatusCode::kDataLoss, HasSubstr("directory 'd': ")));
 }
 
@@ -254,7 +254,7 @@ TEST(DiffTreesTest, RefusesTreesThatAreTooDeep) {
   blobs.Replace({BlobKind::kTree, FilledId(1)}, EncodeTreeNode(node));
   Steps steps;
   EXPECT_THAT(DiffTrees(blobs, BuildTree(blobs, {}), blobs, DirectoryEntry("", FilledId(1)),
-                        Recorder(steps)),
+                        DiffRecorder(steps)),
               StatusIs(StatusCode::kDataLoss, HasSubstr("too deeply")));
 }
 

@@ -27,7 +27,7 @@ using testing::StatusIs;
 using Steps = std::vector<std::string>;
 
 // "+PATH" entered, "-PATH" left, "!PATH" unreadable.
-WalkCallbacks Recorder(Steps& steps) {
+WalkCallbacks WalkRecorder(Steps& steps) {
   WalkCallbacks callbacks;
   callbacks.enter = [&steps](const std::string& path, const Entry& entry) -> StatusOr<WalkStep> {
     EXPECT_EQ(entry.name, path.substr(path.rfind('/') + 1));
@@ -46,7 +46,7 @@ TEST(WalkTreeTest, VisitsDirectoriesBeforeAndAfterTheirChildren) {
   MemoryBlobs blobs;
   const Entry top = BuildTree(blobs, {{"a/b", 1}, {"a/c/d", 2}, {"a!", 3}, {"e/", 0}});
   Steps steps;
-  EXPECT_OK(WalkTree(blobs, top, Recorder(steps)));
+  EXPECT_OK(WalkTree(blobs, top, WalkRecorder(steps)));
   EXPECT_THAT(steps, ElementsAre("+", "+a", "+a/b", "+a/c", "+a/c/d", "-a/c", "-a", "+a!", "+e",
                                  "-e", "-"));
 }
@@ -71,7 +71,7 @@ TEST(WalkTreeTest, IsInTheOrderOfComparePaths) {
 TEST(WalkTreeTest, OfAFileIsOneStep) {
   MemoryBlobs blobs;
   Steps steps;
-  EXPECT_OK(WalkTree(blobs, FileEntry(""), Recorder(steps)));
+  EXPECT_OK(WalkTree(blobs, FileEntry(""), WalkRecorder(steps)));
   EXPECT_THAT(steps, ElementsAre("+"));
 }
 
@@ -79,7 +79,7 @@ TEST(WalkTreeTest, LeavesADirectoryWhoseChildrenItSkips) {
   MemoryBlobs blobs;
   const Entry top = BuildTree(blobs, {{"a/b", 1}, {"c/d", 2}});
   Steps steps;
-  WalkCallbacks callbacks = Recorder(steps);
+  WalkCallbacks callbacks = WalkRecorder(steps);
   callbacks.enter = [&](const std::string& path, const Entry&) -> StatusOr<WalkStep> {
     steps.push_back("+" + path);
     return path == "a" ? WalkStep::kSkipChildren : WalkStep::kContinue;
@@ -92,7 +92,7 @@ TEST(WalkTreeTest, StopsAtOnce) {
   MemoryBlobs blobs;
   const Entry top = BuildTree(blobs, {{"a/b", 1}, {"c", 2}});
   Steps steps;
-  WalkCallbacks callbacks = Recorder(steps);
+  WalkCallbacks callbacks = WalkRecorder(steps);
   callbacks.enter = [&](const std::string& path, const Entry&) -> StatusOr<WalkStep> {
     steps.push_back("+" + path);
     return path == "a/b" ? WalkStep::kStop : WalkStep::kContinue;
@@ -105,7 +105,7 @@ TEST(WalkTreeTest, EndsWithAnErrorOfACallback) {
   MemoryBlobs blobs;
   const Entry top = BuildTree(blobs, {{"a/b", 1}});
   Steps steps;
-  WalkCallbacks callbacks = Recorder(steps);
+  WalkCallbacks callbacks = WalkRecorder(steps);
   callbacks.leave = [](const std::string&, const Entry&) { return Cancelled("in leave"); };
   EXPECT_THAT(WalkTree(blobs, top, callbacks), StatusIs(StatusCode::kCancelled));
   callbacks.enter = [](const std::string&, const Entry&) -> StatusOr<WalkStep> {
@@ -119,7 +119,7 @@ TEST(WalkTreeTest, WithoutUnreadableEndsWithTheError) {
   const Entry missing = DirectoryEntry("gone", FilledId(1));
   const Entry top = DirectoryEntry("", BuildDirectory(blobs, {missing}));
   Steps steps;
-  EXPECT_THAT(WalkTree(blobs, top, Recorder(steps)),
+  EXPECT_THAT(WalkTree(blobs, top, WalkRecorder(steps)),
               StatusIs(StatusCode::kDataLoss, HasSubstr("directory 'gone': ")));
 }
 
@@ -133,7 +133,7 @@ TEST(WalkTreeTest, GoesOnAfterWhatIsUnreadable) {
       DirectoryEntry("", BuildDirectory(blobs, {DirectoryEntry("gone", FilledId(1)),
                                                 DirectoryEntry("large", large), FileEntry("z")}));
   Steps steps;
-  WalkCallbacks callbacks = Recorder(steps);
+  WalkCallbacks callbacks = WalkRecorder(steps);
   callbacks.unreadable = [&](const std::string& path, const Entry& directory, Status error) {
     EXPECT_EQ(directory.name, path);
     EXPECT_THAT(error, StatusIs(StatusCode::kDataLoss));
@@ -153,7 +153,7 @@ TEST(WalkTreeTest, GoesOnAfterWhatIsUnreadable) {
 TEST(WalkTreeTest, EndsWithTheErrorOfUnreadable) {
   MemoryBlobs blobs;
   Steps steps;
-  WalkCallbacks callbacks = Recorder(steps);
+  WalkCallbacks callbacks = WalkRecorder(steps);
   callbacks.unreadable = [](const std::string&, const Entry&, Status) {
     return Unavailable("no more");
   };
@@ -175,7 +175,7 @@ TEST(WalkTreeTest, ReadsOuterDirectoriesAgainOnTheWayBack) {
   const Entry top = DeepTree(blobs, 500);
   Steps steps;
   blobs.ResetCounts();
-  EXPECT_OK(WalkTree(blobs, top, Recorder(steps)));
+  EXPECT_OK(WalkTree(blobs, top, WalkRecorder(steps)));
   EXPECT_EQ(steps.size(), 2u + 2 * 500 + 499);
   EXPECT_EQ(std::count_if(steps.begin(), steps.end(),
                           [](const std::string& step) { return step.ends_with("/e"); }),
@@ -186,8 +186,8 @@ TEST(WalkTreeTest, ReadsOuterDirectoriesAgainOnTheWayBack) {
 TEST(WalkTreeTest, RefusesTreesThatAreTooDeep) {
   MemoryBlobs blobs;
   Steps steps;
-  EXPECT_OK(WalkTree(blobs, DeepTree(blobs, kMaxDepth), Recorder(steps)));
-  EXPECT_THAT(WalkTree(blobs, DeepTree(blobs, kMaxDepth + 1), Recorder(steps)),
+  EXPECT_OK(WalkTree(blobs, DeepTree(blobs, kMaxDepth), WalkRecorder(steps)));
+  EXPECT_THAT(WalkTree(blobs, DeepTree(blobs, kMaxDepth + 1), WalkRecorder(steps)),
               StatusIs(StatusCode::kDataLoss, HasSubstr("too deeply")));
 }
 
@@ -198,7 +198,7 @@ TEST(WalkTreeTest, EndsInACycle) {
   node.entries = {DirectoryEntry("d", FilledId(1))};
   blobs.Replace({BlobKind::kTree, FilledId(1)}, EncodeTreeNode(node));
   Steps steps;
-  EXPECT_THAT(WalkTree(blobs, DirectoryEntry("", FilledId(1)), Recorder(steps)),
+  EXPECT_THAT(WalkTree(blobs, DirectoryEntry("", FilledId(1)), WalkRecorder(steps)),
               StatusIs(StatusCode::kDataLoss, HasSubstr("too deeply")));
 }
 
