@@ -100,6 +100,16 @@ class LayeringTest(unittest.TestCase):
             if path.suffix == ".h":
                 self.assertIn("#pragma once", path.read_text(), path)
 
+    def test_every_source_shows_that_its_header_stands_alone(self):
+        wrong = []
+        for path in sources():
+            header = path.with_suffix(".h").relative_to(ROOT).as_posix()
+            if path.suffix == ".cc" and (ROOT / header).exists():
+                included = re.search(r'^\s*#include ["<]([^">]+)[">]', path.read_text(), re.MULTILINE)
+                if included is None or included.group(1) != header:
+                    wrong.append(f"{path.relative_to(ROOT)}: its first include must be {header}")
+        self.assertEqual(wrong, [])
+
 
 if __name__ == "__main__":
     sys.exit(unittest.main())
