@@ -11,6 +11,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False positives of g++ 12 on std::optional, which differ with the optimisation level.
   target_compile_options(cairn_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
 endif()
+if(CMAKE_UNITY_BUILD)
+  # A folder compiled as one file (the presets that only test): its sources are then included files,
+  # and what is local to one of them is no mistake.
+  target_compile_options(cairn_settings INTERFACE
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 # Large files and modern system calls (statx, openat2, renameat2) everywhere.
 target_compile_definitions(cairn_settings INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
