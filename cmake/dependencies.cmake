@@ -5,6 +5,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
 
 # BLAKE3: an installed libblake3 where there is one; else its own C sources and assembly from
 # where Debian's librust-blake3-dev puts them (Debian 12 has no libblake3 package).

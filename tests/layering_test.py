@@ -25,6 +25,7 @@ ALLOWED = {
 CONFINED = {
     r"lmdb\.h": ["core/index/"],
     r"zstd\.h": ["core/store/"],
+    r"isa-l/.*": ["core/store/reed_solomon.cc"],
     r"blake3\.h": ["core/base/blake3.cc"],
     r"CLI/.*": ["cli/"],
     r"nlohmann/.*": ["cli/"],

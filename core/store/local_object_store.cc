@@ -54,12 +54,12 @@ class TmpFile {
   Status Append(ByteSpan bytes) { return file_->Append(bytes); }
 
   // Makes the bytes durable and gives them `name`. NOT_FOUND if somebody has removed the file.
-  Status PlaceAs(const std::string& name) {
+  Status PlaceAs(const std::string& name, bool replace = false) {
     RETURN_IF_ERROR(file_->Sync());
     file_.reset();
     const std::string folder = FolderOf(name);
     RETURN_IF_ERROR(folders_.Ensure(folder));
-    RETURN_IF_ERROR(fs_.RenameNoReplace(path_, name));
+    RETURN_IF_ERROR(replace ? fs_.RenameReplace(path_, name) : fs_.RenameNoReplace(path_, name));
     placed_ = true;
     folders_.MarkDirty(folder);
     return OkStatus();
@@ -74,47 +74,6 @@ class TmpFile {
   const std::string path_;
   std::unique_ptr<WritableFile> file_;
   bool placed_ = false;
-};
-
-class LocalObjectWriter : public ObjectWriter {
- public:
-  LocalObjectWriter(std::string name, std::unique_ptr<TmpFile> tmp)
-      : name_(std::move(name)), tmp_(std::move(tmp)) {}
-
-  Status Append(ByteSpan bytes) override {
-    if (tmp_ == nullptr) return Refuse();
-    while (!bytes.empty()) {
-      const size_t size = std::min(bytes.size(), kWriteBytes - buffer_.size());
-      cairn::Append(buffer_, bytes.first(size));
-      bytes = bytes.subspan(size);
-      if (buffer_.size() == kWriteBytes) RETURN_IF_ERROR(Flush());
-    }
-    return OkStatus();
-  }
-
-  Status Commit() override {
-    if (tmp_ == nullptr) return Refuse();
-    RETURN_IF_ERROR(Flush());
-    const std::unique_ptr<TmpFile> tmp = std::move(tmp_);
-    return Annotate(tmp->PlaceAs(name_), "place " + name_);
-  }
-
- private:
-  Status Refuse() const {
-    return FailedPrecondition("write " + name_ + ": it was committed, or has failed before");
-  }
-
-  Status Flush() {
-    const Status written = tmp_->Append(buffer_);
-    buffer_.clear();
-    if (written.ok()) return OkStatus();
-    tmp_.reset();
-    return Annotate(written, "write " + name_);
-  }
-
-  const std::string name_;
-  std::unique_ptr<TmpFile> tmp_;  // null once committed or failed
-  Bytes buffer_;
 };
 
 // The files that were read last, open. Thread-safe.
@@ -169,17 +128,71 @@ class OpenFiles {
   uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;  // number of Drops
 };
 
+class LocalObjectWriter : public ObjectWriter {
+ public:
+  // `replaced` is null for an object that must not replace another; else it is told.
+  LocalObjectWriter(std::string name, std::unique_ptr<TmpFile> tmp, OpenFiles* replaced)
+      : name_(std::move(name)), tmp_(std::move(tmp)), replaced_(replaced) {}
+
+  Status Append(ByteSpan bytes) override {
+    if (tmp_ == nullptr) return Refuse();
+    while (!bytes.empty()) {
+      const size_t size = std::min(bytes.size(), kWriteBytes - buffer_.size());
+      cairn::Append(buffer_, bytes.first(size));
+      bytes = bytes.subspan(size);
+      if (buffer_.size() == kWriteBytes) RETURN_IF_ERROR(Flush());
+    }
+    return OkStatus();
+  }
+
+  Status Drain() override {
+    if (tmp_ == nullptr) return Refuse();
+    RETURN_IF_ERROR(Flush());
+    buffer_ = Bytes();
+    return OkStatus();
+  }
+
+  Status Commit() override {
+    if (tmp_ == nullptr) return Refuse();
+    RETURN_IF_ERROR(Flush());
+    const std::unique_ptr<TmpFile> tmp = std::move(tmp_);
+    const Status placed = tmp->PlaceAs(name_, replaced_ != nullptr);
+    if (replaced_ != nullptr) replaced_->Drop(name_);
+    return Annotate(placed, "place " + name_);
+  }
+
+ private:
+  Status Refuse() const {
+    return FailedPrecondition("write " + name_ + ": it was committed, or has failed before");
+  }
+
+  Status Flush() {
+    if (buffer_.empty()) return OkStatus();
+    const Status written = tmp_->Append(buffer_);
+    buffer_.clear();
+    if (written.ok()) return OkStatus();
+    tmp_.reset();
+    return Annotate(written, "write " + name_);
+  }
+
+  const std::string name_;
+  std::unique_ptr<TmpFile> tmp_;  // null once committed or failed
+  OpenFiles* const replaced_;
+  Bytes buffer_;
+};
+
 class LocalObjectStore : public ObjectStore {
  public:
   explicit LocalObjectStore(FileSystem& fs) : fs_(fs), folders_(fs), open_files_(fs) {}
 
   StatusOr<std::unique_ptr<ObjectWriter>> Create(const std::string& name,
                                                  const std::string& owner) override {
-    RETURN_IF_ERROR(CheckName(name));
-    RETURN_IF_ERROR(CheckName(owner));
-    if (owner.find('/') != std::string::npos) return InvalidArgument("not an owner: " + owner);
-    ASSIGN_OR_RETURN(auto tmp, TmpFile::Create(fs_, folders_, owner));
-    return std::make_unique<LocalObjectWriter>(name, std::move(tmp));
+    return NewWriter(name, owner, /*replaced=*/nullptr);
+  }
+
+  StatusOr<std::unique_ptr<ObjectWriter>> CreateReplacement(const std::string& name,
+                                                            const std::string& owner) override {
+    return NewWriter(name, owner, &open_files_);
   }
 
   Status SyncNames() override { return folders_.SyncAll(); }
@@ -247,6 +260,15 @@ class LocalObjectStore : public ObjectStore {
   }
 
  private:
+  StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(const std::string& name,
+                                                    const std::string& owner, OpenFiles* replaced) {
+    RETURN_IF_ERROR(CheckName(name));
+    RETURN_IF_ERROR(CheckName(owner));
+    if (owner.find('/') != std::string::npos) return InvalidArgument("not an owner: " + owner);
+    ASSIGN_OR_RETURN(auto tmp, TmpFile::Create(fs_, folders_, owner));
+    return std::make_unique<LocalObjectWriter>(name, std::move(tmp), replaced);
+  }
+
   FileSystem& fs_;
   LocalFolders folders_;
   OpenFiles open_files_;

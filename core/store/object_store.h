@@ -20,6 +20,9 @@ class ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
   virtual Status Append(ByteSpan bytes) = 0;
+  // Hands over what was appended, and frees the memory that it took: for an object that is
+  // committed much later.
+  virtual Status Drain() = 0;
   // Makes the bytes durable and places them under the name, whole: ALREADY_EXISTS if the name is
   // taken. The name itself is durable only after ObjectStore::SyncNames. After any error the
   // writer refuses everything.
@@ -35,6 +38,10 @@ class ObjectStore {
   // dead session left behind can be told from what a live one is writing.
   virtual StatusOr<std::unique_ptr<ObjectWriter>> Create(const std::string& name,
                                                          const std::string& owner) = 0;
+  // As Create, but Commit takes the place of what has the name, in one step, if anything has. Only
+  // for what says the same as what it replaces: objects are immutable.
+  virtual StatusOr<std::unique_ptr<ObjectWriter>> CreateReplacement(const std::string& name,
+                                                                    const std::string& owner) = 0;
   // Makes every name durable that was committed through this store before the call. Once it has
   // failed it fails for ever: what the disk holds is not known then.
   virtual Status SyncNames() = 0;

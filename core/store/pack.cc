@@ -8,6 +8,7 @@
 #include "core/base/blake3.h"
 #include "core/base/coding.h"
 #include "core/base/random.h"
+#include "core/store/parity.h"
 
 namespace cairn {
 namespace {
@@ -59,11 +60,23 @@ StatusOr<Trailer> DecodeTrailer(ByteSpan bytes, uint64_t pack_bytes) {
   return trailer;
 }
 
-// `size` bytes from `offset`; DATA_LOSS if the object ends before.
-StatusOr<Bytes> ReadExactly(ObjectStore& store, const std::string& name, uint64_t offset,
-                            uint64_t size) {
+class StoredPack : public PackBytes {
+ public:
+  StoredPack(ObjectStore& store, const PackName& name)
+      : store_(store), object_(PackObjectName(name)) {}
+  StatusOr<size_t> ReadAt(uint64_t offset, MutableByteSpan out) override {
+    return store_.ReadAt(object_, offset, out);
+  }
+
+ private:
+  ObjectStore& store_;
+  const std::string object_;
+};
+
+// `size` bytes from `offset`; DATA_LOSS if the pack ends before.
+StatusOr<Bytes> ReadExactly(PackBytes& pack, uint64_t offset, uint64_t size) {
   Bytes bytes(static_cast<size_t>(size));
-  ASSIGN_OR_RETURN(const size_t got, store.ReadAt(name, offset, bytes));
+  ASSIGN_OR_RETURN(const size_t got, pack.ReadAt(offset, bytes));
   if (got != size) return DataLoss("it is cut short");
   return bytes;
 }
@@ -76,11 +89,11 @@ struct PackEnds {
 };
 
 // REQUIRES: kMinPackBytes <= pack_bytes <= kMaxPackBytes.
-StatusOr<PackEnds> ReadPackEnds(ObjectStore& store, const std::string& name, uint64_t pack_bytes) {
+StatusOr<PackEnds> ReadPackEnds(PackBytes& pack, uint64_t pack_bytes) {
   const uint64_t tail_bytes = std::min(kTailBytes, pack_bytes);
   // One byte more than there should be, to see that nothing follows.
   Bytes tail(static_cast<size_t>(tail_bytes) + 1);
-  ASSIGN_OR_RETURN(const size_t got, store.ReadAt(name, pack_bytes - tail_bytes, tail));
+  ASSIGN_OR_RETURN(const size_t got, pack.ReadAt(pack_bytes - tail_bytes, tail));
   if (got != tail_bytes) return DataLoss(got < tail_bytes ? "it is cut short" : "it is too long");
   tail.pop_back();
 
@@ -96,14 +109,14 @@ StatusOr<PackEnds> ReadPackEnds(ObjectStore& store, const std::string& name, uin
     ends.footer.assign(footer.begin(), footer.end());
   } else {
     ASSIGN_OR_RETURN(ends.footer,
-                     ReadExactly(store, name, pack_bytes - end_bytes, end_bytes - tail_bytes));
+                     ReadExactly(pack, pack_bytes - end_bytes, end_bytes - tail_bytes));
     Append(ends.footer, ByteSpan(tail).first(tail.size() - kPackTrailerBytes));
   }
   if (tail_bytes == pack_bytes) {
     const ByteSpan header = ByteSpan(tail).first(kPackHeaderBytes);
     ends.header.assign(header.begin(), header.end());
   } else {
-    ASSIGN_OR_RETURN(ends.header, ReadExactly(store, name, 0, kPackHeaderBytes));
+    ASSIGN_OR_RETURN(ends.header, ReadExactly(pack, 0, kPackHeaderBytes));
   }
   if (HashPack(ends.header, ends.footer) != ends.hash) {
     return DataLoss("the hash of its header and footer does not match");
@@ -113,12 +126,12 @@ StatusOr<PackEnds> ReadPackEnds(ObjectStore& store, const std::string& name, uin
 
 std::string Describe(const PackName& name) { return "pack " + name.Hex(); }
 
-StatusOr<PackFooter> ReadVerifiedFooter(ObjectStore& store, const PackInfo& info,
+StatusOr<PackFooter> ReadVerifiedFooter(PackBytes& pack, const PackInfo& info,
                                         const RepositoryId& repository) {
   if (info.bytes < kMinPackBytes || info.bytes > kMaxPackBytes) {
     return DataLoss("its size is out of bounds");
   }
-  ASSIGN_OR_RETURN(const PackEnds ends, ReadPackEnds(store, PackObjectName(info.name), info.bytes));
+  ASSIGN_OR_RETURN(const PackEnds ends, ReadPackEnds(pack, info.bytes));
   if (ends.hash != info.hash) return DataLoss("its hash is not the one that the journal names");
   ASSIGN_OR_RETURN(const PackHeader header, DecodePackHeader(ends.header));
   if (header.repository != repository) return DataLoss("it belongs to another repository");
@@ -143,6 +156,9 @@ std::string PackObjectName(const PackName& name) {
   return "packs/" + hex.substr(0, 2) + "/" + hex;
 }
 
+PackWriter::PackWriter() = default;
+PackWriter::~PackWriter() = default;
+
 StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store,
                                                          RepositoryId repository, SessionId session,
                                                          uint8_t content) {
@@ -154,9 +170,20 @@ StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store,
   writer->header_bytes_ = EncodePackHeader(writer->header_);
   ASSIGN_OR_RETURN(writer->writer_,
                    store.Create(PackObjectName(writer->header_.name), session.Hex()));
-  RETURN_IF_ERROR(writer->writer_->Append(writer->header_bytes_));
+  if ((content & kPackHasParity) != 0) {
+    StatusOr<std::unique_ptr<ParityWriter>> parity =
+        ParityWriter::Create(store, repository, session, writer->name(), /*replace=*/false);
+    if (parity.ok()) writer->parity_ = *std::move(parity);
+  }
+  RETURN_IF_ERROR(writer->Append(writer->header_bytes_));
   writer->bytes_ = kPackHeaderBytes;
   return writer;
+}
+
+Status PackWriter::Append(ByteSpan bytes) {
+  RETURN_IF_ERROR(writer_->Append(bytes));
+  if (parity_ != nullptr && !parity_->Append(bytes).ok()) parity_.reset();
+  return OkStatus();
 }
 
 StatusOr<uint32_t> PackWriter::Add(const SealedFrame& frame) {
@@ -172,7 +199,7 @@ StatusOr<uint32_t> PackWriter::Add(const SealedFrame& frame) {
       footer_bytes_ + FooterBytes(frame) > kMaxFooterBytes) {
     return ResourceExhausted(Describe(name()) + ": it would be larger than a pack may be");
   }
-  RETURN_IF_ERROR(Annotate(writer_->Append(frame.stored), Describe(name())));
+  RETURN_IF_ERROR(Annotate(Append(frame.stored), Describe(name())));
   const auto number = static_cast<uint32_t>(footer_.frames.size());
   footer_.frames.push_back(frame.info);
   footer_.frames.back().offset = bytes_;
@@ -209,21 +236,30 @@ StatusOr<PackInfo> PackWriter::Finish() {
     return Internal(Describe(name()) + ": its footer does not decode to what was encoded");
   }
   const PackHash hash = HashPack(header_bytes_, footer);
-  RETURN_IF_ERROR(Annotate(writer_->Append(footer), Describe(name())));
-  RETURN_IF_ERROR(
-      Annotate(writer_->Append(EncodeTrailer({.footer_bytes = footer.size(), .hash = hash})),
-               Describe(name())));
+  RETURN_IF_ERROR(Annotate(Append(footer), Describe(name())));
+  RETURN_IF_ERROR(Annotate(Append(EncodeTrailer({.footer_bytes = footer.size(), .hash = hash})),
+                           Describe(name())));
   RETURN_IF_ERROR(Annotate(writer_->Commit(), Describe(name())));
-  return PackInfo{.name = header_.name,
-                  .bytes = bytes_ + footer.size() + kPackTrailerBytes,
-                  .hash = hash,
-                  .session = header_.session,
-                  .content = header_.content};
+  const PackInfo info{.name = header_.name,
+                      .bytes = bytes_ + footer.size() + kPackTrailerBytes,
+                      .hash = hash,
+                      .session = header_.session,
+                      .content = header_.content};
+  if (parity_ != nullptr && !parity_->Finish(info).ok()) parity_.reset();
+  return info;
 }
+
+std::unique_ptr<ParityWriter> PackWriter::TakeParity() { return std::move(parity_); }
 
 StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const PackInfo& info,
                                     const RepositoryId& repository) {
-  StatusOr<PackFooter> footer = ReadVerifiedFooter(store, info, repository);
+  StoredPack pack(store, info.name);
+  return ReadPackFooter(pack, info, repository);
+}
+
+StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const PackInfo& info,
+                                    const RepositoryId& repository) {
+  StatusOr<PackFooter> footer = ReadVerifiedFooter(bytes, info, repository);
   if (!footer.ok()) return Annotate(footer.status(), Describe(info.name));
   return footer;
 }
@@ -234,7 +270,8 @@ StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const PackName& name) {
   if (bytes < kMinPackBytes || bytes > kMaxPackBytes) {
     return DataLoss(Describe(name) + ": its size is out of bounds");
   }
-  const StatusOr<PackEnds> ends = ReadPackEnds(store, object, bytes);
+  StoredPack pack(store, name);
+  const StatusOr<PackEnds> ends = ReadPackEnds(pack, bytes);
   if (!ends.ok()) return Annotate(ends.status(), Describe(name));
   StatusOr<PackHeader> header = DecodePackHeader(ends->header);
   if (!header.ok()) return Annotate(header.status(), Describe(name));
@@ -246,8 +283,8 @@ StatusOr<Bytes> ReadFrame(ObjectStore& store, const PackName& pack, const FrameI
   if (frame.stored_bytes > kMaxFrameBytes) {
     return DataLoss(Describe(pack) + ": a frame is larger than it may be");
   }
-  StatusOr<Bytes> stored =
-      ReadExactly(store, PackObjectName(pack), frame.offset, frame.stored_bytes);
+  StoredPack bytes(store, pack);
+  StatusOr<Bytes> stored = ReadExactly(bytes, frame.offset, frame.stored_bytes);
   if (!stored.ok()) {
     return Annotate(stored.status(),
                     absl::StrFormat("%s, frame at %d", Describe(pack), frame.offset));

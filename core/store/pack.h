@@ -44,9 +44,13 @@ Bytes EncodePackFooter(const PackFooter& footer);
 StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes);
 bool HasDeltas(const PackFooter& footer);
 
+class ParityWriter;
+
 // Writes one pack. Thread-compatible; sticky: after an error everything fails.
 class PackWriter {
  public:
+  ~PackWriter();
+  // With kPackHasParity in `content`, its parity is computed on the way.
   static StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store, RepositoryId repository,
                                                       SessionId session, uint8_t content);
   // Returns the frame's number. The frame must have been sealed (and so verified); it has bases
@@ -61,13 +65,18 @@ class PackWriter {
   // Footer, trailer, durable bytes, placed under its name. The name is durable after
   // ObjectStore::SyncNames; only then may a record name the pack.
   StatusOr<PackInfo> Finish();
+  // After Finish: the parity, to be placed once a record names the pack; null if it has none. Where
+  // it cannot be written the pack does without, and `repair` makes it later.
+  std::unique_ptr<ParityWriter> TakeParity();
 
  private:
-  PackWriter() = default;
+  PackWriter();
+  Status Append(ByteSpan bytes);
   // At most what `frame` adds to the footer.
   static uint64_t FooterBytes(const SealedFrame& frame);
 
   std::unique_ptr<ObjectWriter> writer_;
+  std::unique_ptr<ParityWriter> parity_;
   PackHeader header_;
   Bytes header_bytes_;
   PackFooter footer_;
@@ -76,9 +85,19 @@ class PackWriter {
   bool broken_ = false;
 };
 
+// The bytes of a pack, wherever they are had from.
+class PackBytes {
+ public:
+  virtual ~PackBytes() = default;
+  // As ObjectStore::ReadAt.
+  virtual StatusOr<size_t> ReadAt(uint64_t offset, MutableByteSpan out) = 0;
+};
+
 // Reads the footer, verified against `info` and `repository`: two reads, three if it is over 64
 // KiB. NOT_FOUND if the pack is gone, DATA_LOSS if anything contradicts.
 StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const PackInfo& info,
+                                    const RepositoryId& repository);
+StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const PackInfo& info,
                                     const RepositoryId& repository);
 // The header of a pack that no record names, verified against the hash in the pack's own trailer.
 StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const PackName& name);

@@ -10,8 +10,8 @@ namespace cairn::testing {
 
 class MemoryObjectStore::Writer : public ObjectWriter {
  public:
-  Writer(MemoryObjectStore& store, std::string name, std::string tmp)
-      : store_(store), name_(std::move(name)), tmp_(std::move(tmp)) {}
+  Writer(MemoryObjectStore& store, std::string name, std::string tmp, bool replace)
+      : store_(store), name_(std::move(name)), tmp_(std::move(tmp)), replace_(replace) {}
   ~Writer() override { Close(); }
 
   Status Append(ByteSpan bytes) override {
@@ -19,9 +19,17 @@ class MemoryObjectStore::Writer : public ObjectWriter {
     cairn::Append(bytes_, bytes);
     return OkStatus();
   }
+  Status Drain() override {
+    if (tmp_.empty()) return FailedPrecondition("write " + name_ + ": it is closed");
+    return OkStatus();
+  }
   Status Commit() override {
     if (tmp_.empty()) return FailedPrecondition("commit " + name_ + ": it is closed");
     Close();
+    if (replace_) {
+      store_.Set(name_, std::move(bytes_));
+      return OkStatus();
+    }
     return store_.Place(name_, std::move(bytes_));
   }
 
@@ -35,15 +43,26 @@ class MemoryObjectStore::Writer : public ObjectWriter {
   MemoryObjectStore& store_;
   const std::string name_;
   std::string tmp_;  // empty once closed
+  const bool replace_;
   Bytes bytes_;
 };
 
 StatusOr<std::unique_ptr<ObjectWriter>> MemoryObjectStore::Create(const std::string& name,
                                                                   const std::string& owner) {
+  return NewWriter(name, owner, /*replace=*/false);
+}
+
+StatusOr<std::unique_ptr<ObjectWriter>> MemoryObjectStore::CreateReplacement(
+    const std::string& name, const std::string& owner) {
+  return NewWriter(name, owner, /*replace=*/true);
+}
+
+std::unique_ptr<ObjectWriter> MemoryObjectStore::NewWriter(const std::string& name,
+                                                           const std::string& owner, bool replace) {
   MutexLock lock(mutex_);
   const std::string tmp = "tmp/" + owner + "-" + std::to_string(++created_);
   unfinished_[tmp] = owner;
-  return std::make_unique<Writer>(*this, name, tmp);
+  return std::make_unique<Writer>(*this, name, tmp, replace);
 }
 
 Status MemoryObjectStore::SyncNames() { return OkStatus(); }

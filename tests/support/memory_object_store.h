@@ -20,6 +20,8 @@ class MemoryObjectStore : public ObjectStore {
  public:
   StatusOr<std::unique_ptr<ObjectWriter>> Create(const std::string& name,
                                                  const std::string& owner) override;
+  StatusOr<std::unique_ptr<ObjectWriter>> CreateReplacement(const std::string& name,
+                                                            const std::string& owner) override;
   Status SyncNames() override;
   Status PutIfAbsent(const std::string& name, ByteSpan bytes, bool* placed) override;
   StatusOr<size_t> ReadAt(const std::string& name, uint64_t offset, MutableByteSpan out) override;
@@ -44,6 +46,8 @@ class MemoryObjectStore : public ObjectStore {
   class Writer;
 
   Status Place(const std::string& name, Bytes bytes);
+  std::unique_ptr<ObjectWriter> NewWriter(const std::string& name, const std::string& owner,
+                                          bool replace);
 
   mutable Mutex mutex_;
   std::map<std::string, Bytes> objects_ ABSL_GUARDED_BY(mutex_);
