@@ -110,6 +110,7 @@ Json CheckCommand::JsonOfResult(const CheckResult& result, double seconds) {
     PutText(item, "object", damage.object);
     PutText(item, "what", damage.what);
     item["harmless"] = damage.harmless;
+    item["mendable"] = damage.mendable;
     json["damages"].push_back(std::move(item));
     if (damage.object.substr(0, 5) != "pack ") continue;
     const std::string pack = damage.object.substr(5, damage.object.find(' ', 5) - 5);
@@ -133,6 +134,7 @@ Json CheckCommand::JsonOfResult(const CheckResult& result, double seconds) {
   json["blobs"] = result.blobs;
   json["bytes_read"] = result.bytes_read;
   json["unused_packs"] = result.unused_packs;
+  json["packs_without_parity"] = result.packs_without_parity;
   json["suggest_repair_index"] =
       std::any_of(result.damages.begin(), result.damages.end(),
                   [](const Damage& damage) { return damage.object == "index"; });
@@ -145,8 +147,9 @@ void CheckCommand::PrintResult(Output& output, const CheckResult& result, double
   for (const Damage& damage : result.damages) {
     output.PrintLine(output.Paint(
         damage.harmless ? Color::kYellow : Color::kRed,
-        absl::StrFormat("damage: %s: %s%s", EscapeMessage(damage.object),
-                        EscapeMessage(damage.what), damage.harmless ? " (harmless)" : "")));
+        absl::StrFormat("damage: %s: %s%s%s", EscapeMessage(damage.object),
+                        EscapeMessage(damage.what), damage.harmless ? " (harmless)" : "",
+                        damage.mendable ? " (`cairn repair` mends it)" : "")));
   }
   for (const AffectedPath& affected : result.affected) {
     output.PrintLine(absl::StrFormat("affected: %s:%s", affected.snapshot.ShortHex(),
@@ -167,6 +170,10 @@ void CheckCommand::PrintResult(Output& output, const CheckResult& result, double
   if (result.unused_packs > 0) {
     output.PrintLine(absl::StrFormat("%s no snapshot needs; `cairn prune` drops what may go",
                                      Count(result.unused_packs, "pack")));
+  }
+  if (result.packs_without_parity > 0) {
+    output.PrintLine(absl::StrFormat("%s lack parity; `cairn repair` makes it",
+                                     Count(result.packs_without_parity, "pack")));
   }
   if (result.clean()) output.PrintLine(output.Paint(Color::kGreen, "no damage found"));
 }
@@ -205,11 +212,16 @@ StatusOr<ExitCode> CheckCommand::Run(Context& context) {
   if (result->clean()) return ExitCode::kDone;
   const bool harmless = std::all_of(result->damages.begin(), result->damages.end(),
                                     [](const Damage& damage) { return damage.harmless; });
-  output.Error(
-      absl::StrFormat("%s found, %s affected; %s", Count(result->damages.size(), "damage"),
-                      Count(result->affected_snapshots.size(), "snapshot"),
-                      harmless ? "nothing is lost"
-                               : "keep the repository as it is, and restore what is still needed"));
+  const bool mendable =
+      std::all_of(result->damages.begin(), result->damages.end(),
+                  [](const Damage& damage) { return damage.harmless || damage.mendable; });
+  output.Error(absl::StrFormat("%s found, %s affected; %s", Count(result->damages.size(), "damage"),
+                               Count(result->affected_snapshots.size(), "snapshot"),
+                               harmless ? "nothing is lost"
+                               : mendable
+                                   ? "`cairn repair` mends it"
+                                   : "keep the repository as it is, restore what is still needed, "
+                                     "and see what `cairn repair --dry-run` says"));
   return ExitCode::kFailed;
 }
 

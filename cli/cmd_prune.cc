@@ -31,6 +31,7 @@ class PruneCommand : public Command {
     AddFlag(*command, "--now", now_,
             "Do not leave anything to the next prune because of\n"
             "snapshots that are being taken: they may have to begin anew");
+    AddFlag(*command, "--no-parity", no_parity_, "Make no parity for the packs that are written");
     AddFlag(*command, "-n,--dry-run", dry_run_, "Only say what would be freed");
     return command;
   }
@@ -38,6 +39,7 @@ class PruneCommand : public Command {
   StatusOr<ExitCode> Run(Context& context) override {
     PruneOptions options;
     options.now = now_;
+    options.parity = !no_parity_;
     options.dry_run = dry_run_;
     RETURN_IF_ERROR(SetLimits(options));
     return PruneAndReport(context, options);
@@ -69,6 +71,7 @@ class PruneCommand : public Command {
   std::optional<std::string> max_unused_;
   std::optional<std::string> max_repack_;
   bool now_ = false;
+  bool no_parity_ = false;
   bool dry_run_ = false;
 };
 

@@ -78,6 +78,7 @@ class SnapshotCommand : public Command {
   bool dry_run_ = false;
   bool rescan_ = false;
   bool no_delta_ = false;
+  bool no_parity_ = false;
   bool skip_if_unchanged_ = false;
   bool from_stdin_ = false;
   bool from_command_ = false;
@@ -122,6 +123,7 @@ CLI::App* SnapshotCommand::Declare(CLI::App& app) {
   AddFlag(*command, "--rescan", rescan_, "Trust no metadata: read every file");
   AddFlag(*command, "--no-delta", no_delta_,
           "Do not compress changed files against what they were");
+  AddFlag(*command, "--no-parity", no_parity_, "Make no parity for the packs that are written");
   AddFlag(*command, "--skip-if-unchanged", skip_if_unchanged_,
           "Make none if nothing differs from the last one");
   AddFlag(*command, "--stdin", from_stdin_, "Snapshot standard input as one file");
@@ -287,6 +289,7 @@ StatusOr<ExitCode> SnapshotCommand::Run(Context& context) {
   options.threads = context.options().threads;
   options.rescan = rescan_;
   options.deltas = !no_delta_;
+  options.parity = !no_parity_;
   options.dry_run = dry_run_;
   options.skip_if_unchanged = skip_if_unchanged_;
   options.stop = context.stop();

@@ -54,6 +54,7 @@ std::unique_ptr<Command> NewReleaseCommand();
 std::unique_ptr<Command> NewTagCommand();
 std::unique_ptr<Command> NewPruneCommand();
 std::unique_ptr<Command> NewCheckCommand();
+std::unique_ptr<Command> NewRepairCommand();
 std::unique_ptr<Command> NewStatsCommand();
 std::unique_ptr<Command> NewIndexCommand();
 std::unique_ptr<Command> NewVersionCommand();

@@ -21,7 +21,7 @@ BlobWriter::BlobWriter(Repository& repository, const SessionId& session, const J
                        const Options& options)
     : repository_(repository),
       options_(options),
-      assembler_(repository.store(), repository.config(), session),
+      assembler_(repository.store(), repository.config(), session, options.parity),
       shared_frames_{{{}, {repository, dependents_, /*node=*/false}},
                      {{}, {repository, dependents_, /*node=*/true}}},
       commit_(repository, session, start) {}
@@ -312,6 +312,17 @@ Status BlobWriter::NamePacks() {
   return Commit({}, std::nullopt, std::nullopt).status();
 }
 
+// The record stands, whatever becomes of parity.
+void BlobWriter::PlaceParity() {
+  for (const std::unique_ptr<ParityWriter>& parity : std::exchange(unplaced_parity_, {})) {
+    const Status placed = parity->Place();
+    if (!placed.ok() && repository_.options().warn) {
+      repository_.options().warn("a pack is left without parity, which `cairn repair` makes: " +
+                                 std::string(Message(placed)));
+    }
+  }
+}
+
 StatusOr<JournalHead> BlobWriter::Commit(std::vector<SnapshotEntry> snapshots,
                                          std::optional<SnapshotId> base,
                                          std::optional<BlobRef> root) {
@@ -319,6 +330,7 @@ StatusOr<JournalHead> BlobWriter::Commit(std::vector<SnapshotEntry> snapshots,
   for (FinishedPack& pack : assembler_.TakeFinished()) {
     unnamed_footers_[pack.info.name] = std::move(pack.footer);
     unnamed_packs_.push_back(pack.info);
+    if (pack.parity != nullptr) unplaced_parity_.push_back(std::move(pack.parity));
   }
   RecordEntries entries;
   entries.packs = unnamed_packs_;
@@ -336,6 +348,7 @@ StatusOr<JournalHead> BlobWriter::Commit(std::vector<SnapshotEntry> snapshots,
   ASSIGN_OR_RETURN(const JournalHead head,
                    commit_.Place(std::move(entries), std::move(claims), &unnamed_footers_));
   unnamed_packs_.clear();
+  PlaceParity();
   const Repository::KnownFooters named = std::exchange(unnamed_footers_, {});
   // The record is what counts: an index that lags costs the next process some time.
   if (!repository_.Refresh(&named).ok()) return head;

@@ -32,6 +32,7 @@ class BlobWriter : public BlobSink {
     bool dry_run = false;  // looks up and counts, stores nothing
     // Compresses what changed against what it was, where that pays.
     bool deltas = true;
+    bool parity = true;  // for the packs that it writes
     // Where frames of one large file are compressed beside its reading. May be null.
     WorkerPool* pool = nullptr;
   };
@@ -142,6 +143,7 @@ class BlobWriter : public BlobSink {
   Status SealAndAdd(const RawFrame& frame, bool node, const ChosenBases& chosen);
   StatusOr<SealedFrame> Seal(const RawFrame& frame, const ChosenBases& chosen);
   Status NamePacks();
+  void PlaceParity() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mutex_);
   void Fail(Status status);
   Shard& ShardOf(const BlobId& id) { return own_[id.bytes[0] % kShards]; }
   std::unique_ptr<FrameCodecContext> BorrowCodec();
@@ -170,6 +172,7 @@ class BlobWriter : public BlobSink {
   WriterCommit commit_ ABSL_GUARDED_BY(commit_mutex_);
   Repository::KnownFooters unnamed_footers_ ABSL_GUARDED_BY(commit_mutex_);
   std::vector<PackInfo> unnamed_packs_ ABSL_GUARDED_BY(commit_mutex_);
+  std::vector<std::unique_ptr<ParityWriter>> unplaced_parity_ ABSL_GUARDED_BY(commit_mutex_);
 
   Mutex failure_mutex_;
   Status failure_ ABSL_GUARDED_BY(failure_mutex_);

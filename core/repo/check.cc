@@ -37,7 +37,7 @@ void CheckConfig(Repository& repository, CheckFindings& findings) {
   } else if (*config != repository.config()) {
     findings.Add({kConfigName, "it is not the one that this repository was opened with"});
   } else if (!damage.empty()) {
-    findings.Add({kConfigName, damage, /*harmless=*/true});
+    findings.Add({kConfigName, damage, /*harmless=*/true, /*mendable=*/true});
   }
 }
 
@@ -49,7 +49,7 @@ Status CheckJournal(Repository& repository, CheckFindings& findings) {
     if (!each.status.ok()) {
       findings.Add({each.name, std::string(Message(each.status))});
     } else if (!each.damage.empty()) {
-      findings.Add({each.name, each.damage, /*harmless=*/true});
+      findings.Add({each.name, each.damage, /*harmless=*/true, /*mendable=*/true});
     }
   }
   return OkStatus();
@@ -108,8 +108,8 @@ StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known
   if (!refreshed.ok() && findings.empty()) {
     findings.Add({"index", std::string(Message(refreshed)), /*harmless=*/true});
   }
-  result.packs = packs.packs();
-  result.bytes_read = packs.bytes_read() + blobs.bytes_read();
+  packs.Report(result);
+  result.bytes_read += blobs.bytes_read();
   return result;
 }
 

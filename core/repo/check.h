@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,11 @@ struct CheckProgress {
 
 // Which packs are read whole.
 struct ReadSubset {
-  enum class Kind { kNone, kAll, kShare, kPart } kind = Kind::kNone;
+  enum class Kind { kNone, kAll, kShare, kPart, kPacks } kind = Kind::kNone;
   double share = 0;   // kShare: of the packs, chosen at random, at least one
   uint64_t part = 0;  // kPart: the n-th of m parts (1-based), by name: m runs read everything
   uint64_t parts = 1;
+  std::set<PackName> packs;  // kPacks: these
 };
 
 struct CheckOptions {
@@ -45,6 +47,7 @@ struct Damage {
   std::string object;     // "pack 3f07... frame 12", "journal/000...", "chunk 83ab..."
   std::string what;       // "its bytes do not have its checksum"
   bool harmless = false;  // a second copy holds everything: nothing is lost
+  bool mendable = false;  // `repair` mends it, without help from outside the repository
 };
 
 struct AffectedPath {
@@ -65,6 +68,11 @@ struct CheckResult {
   uint64_t blobs = 0;  // distinct ones, reachable
   uint64_t bytes_read = 0;
   uint64_t unused_packs = 0;  // named, and nothing in them is reachable: prune takes them
+  // Whose parity was not placed before a power cut, or was removed: no damage, and `repair` makes
+  // it.
+  uint64_t packs_without_parity = 0;
+  std::set<PackName> damaged_packs;  // in which something cannot be had
+  std::vector<BlobRef> lost;         // that snapshots need, and no place has
   bool clean() const { return damages.empty(); }
 };
 inline constexpr size_t kMaxAffectedPaths = 10'000;

@@ -22,6 +22,11 @@ void CheckFindings::SetHarmless(size_t number) {
   damages_[number].harmless = true;
 }
 
+void CheckFindings::SetMendable(size_t number) {
+  MutexLock lock(mutex_);
+  damages_[number].mendable = true;
+}
+
 bool CheckFindings::empty() const {
   MutexLock lock(mutex_);
   return damages_.empty();
@@ -32,9 +37,9 @@ std::vector<Damage> CheckFindings::Take() {
   return std::move(damages_);
 }
 
-void KnownDamage::AddPack(const PackName& pack) {
+void KnownDamage::AddPack(const PackName& pack, size_t finding) {
   MutexLock lock(mutex_);
-  packs_.insert(pack);
+  packs_.emplace(pack, finding);
 }
 
 void KnownDamage::AddFrame(const PackName& pack, uint32_t frame, size_t finding) {
@@ -73,6 +78,16 @@ std::vector<KnownDamage::Piece> KnownDamage::Pieces() const {
     return std::tuple(piece.pack, piece.is_frame, piece.number);
   });
   return pieces;
+}
+
+std::map<PackName, std::vector<size_t>> KnownDamage::Packs() const {
+  std::map<PackName, std::vector<size_t>> packs;
+  MutexLock lock(mutex_);
+  for (const auto& [pack, finding] : packs_) packs[pack].push_back(finding);
+  for (const auto* const pieces : {&frames_, &blobs_}) {
+    for (const auto& [key, finding] : *pieces) packs[key.first].push_back(finding);
+  }
+  return packs;
 }
 
 StatusOr<PackName> CheckedBlobs::NameOf(IndexReader& reader, PackNumber number) {

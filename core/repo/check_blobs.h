@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,6 +29,7 @@ class CheckFindings {
   // Returns its number.
   size_t Add(Damage damage);
   void SetHarmless(size_t number);
+  void SetMendable(size_t number);
   bool empty() const;
   std::vector<Damage> Take();
 
@@ -40,9 +42,9 @@ class CheckFindings {
 // What is known to be damaged. Thread-safe.
 class KnownDamage {
  public:
-  // A pack whose footer cannot be had: nothing in it counts as there.
-  void AddPack(const PackName& pack);
-  // `finding` is the number of the finding that says so.
+  // A pack whose footer cannot be had: nothing in it counts as there. `finding` is the number of
+  // the finding that says so.
+  void AddPack(const PackName& pack, size_t finding);
   void AddFrame(const PackName& pack, uint32_t frame, size_t finding);
   void AddBlob(const PackName& pack, uint32_t ordinal, size_t finding);
 
@@ -57,12 +59,14 @@ class KnownDamage {
   };
   // By pack.
   std::vector<Piece> Pieces() const;
+  // Every pack in which something is damaged, with its findings.
+  std::map<PackName, std::vector<size_t>> Packs() const;
 
  private:
   using Key = std::pair<PackName, uint32_t>;
 
   mutable Mutex mutex_;
-  absl::flat_hash_set<PackName> packs_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<PackName, size_t> packs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Key, size_t> frames_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Key, size_t> blobs_ ABSL_GUARDED_BY(mutex_);
 };

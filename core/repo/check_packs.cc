@@ -8,6 +8,8 @@
 
 #include "core/base/worker_pool.h"
 #include "core/index/memory_index.h"
+#include "core/store/pack_mend.h"
+#include "core/store/parity.h"
 
 namespace cairn {
 namespace {
@@ -41,6 +43,9 @@ void PackCheck::ChoosePacks() {
       return;
     case ReadSubset::Kind::kAll:
       for (Pack& pack : packs_) pack.read = true;
+      return;
+    case ReadSubset::Kind::kPacks:
+      for (Pack& pack : packs_) pack.read = subset.packs.contains(pack.entry->info.name);
       return;
     case ReadSubset::Kind::kPart:
       for (size_t i = 0; i < packs_.size(); ++i)
@@ -106,10 +111,11 @@ Status PackCheck::CheckPack(const Pack& pack, FrameCodecContext& codec) {
   }
   if (!footer.ok()) {
     a_footer_is_missing_ = true;
-    findings_.Add({PackObject(info.name), std::string(Message(footer.status()))});
-    damage_.AddPack(info.name);
+    damage_.AddPack(info.name,
+                    findings_.Add({PackObject(info.name), std::string(Message(footer.status()))}));
     return OkStatus();
   }
+  CheckParity(pack);
   places_ += footer->blobs.size();
   if (!index_is_wrong_) {
     const StatusOr<std::string> difference = CompareWithIndex(*pack.entry, *footer);
@@ -119,6 +125,33 @@ Status PackCheck::CheckPack(const Pack& pack, FrameCodecContext& codec) {
     }
   }
   return pack.read ? ReadFrames(info, *footer, codec, nullptr) : OkStatus();
+}
+
+void PackCheck::CheckParity(const Pack& pack) {
+  const PackInfo& info = pack.entry->info;
+  if ((info.content & kPackHasParity) == 0) return;
+  PackMender mender(repository_.store(), repository_.config().id, SessionId{}, options_.stop);
+  const Status status = pack.read ? mender.VerifyParity(info) : mender.VerifyParitySize(info);
+  if (status.code() == StatusCode::kNotFound) {
+    ++packs_without_parity_;
+  } else if (!status.ok() && status.code() != StatusCode::kCancelled) {
+    findings_.Add({ParityObjectName(info.name), std::string(Message(status)), /*harmless=*/true,
+                   /*mendable=*/true});
+  }
+}
+
+void PackCheck::Report(CheckResult& result) {
+  PackMender mender(repository_.store(), repository_.config().id, SessionId{}, options_.stop);
+  for (const auto& [name, findings] : damage_.Packs()) {
+    result.damaged_packs.insert(name);
+    const PackEntry* const entry = state_.FindPack(name);
+    if (entry == nullptr || mender.Verify(entry->info).ok()) continue;
+    if (!mender.Solve(entry->info).ok()) continue;
+    for (const size_t finding : findings) findings_.SetMendable(finding);
+  }
+  result.packs = packs_.size();
+  result.packs_without_parity = packs_without_parity_;
+  result.bytes_read += bytes_read_;
 }
 
 Status PackCheck::ReadFrames(const PackInfo& info, const PackFooter& footer,
@@ -233,7 +266,8 @@ void PackCheck::LeaveIndexOut() { index_is_wrong_ = true; }
 
 void PackCheck::IndexIsWrong(const std::string& what) {
   if (index_is_wrong_.exchange(true)) return;
-  findings_.Add({"index", what + "; `cairn index rebuild` makes it anew", /*harmless=*/true});
+  findings_.Add({"index", what + "; `cairn index rebuild` makes it anew", /*harmless=*/true,
+                 /*mendable=*/true});
 }
 
 StatusOr<Index*> PackCheck::RightIndex() {

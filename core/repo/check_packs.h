@@ -39,9 +39,9 @@ class PackCheck {
   Status CheckDeltas(Index& index);
   // After Run: marks the damage of which every blob stands whole somewhere else too.
   Status MarkHarmless(CheckedBlobs& blobs);
-
-  uint64_t packs() const { return packs_.size(); }
-  uint64_t bytes_read() const { return bytes_read_; }
+  // After CheckDeltas: marks the damage that parity mends, and fills in what the result says of
+  // packs.
+  void Report(CheckResult& result);
 
  private:
   struct Pack {
@@ -51,6 +51,7 @@ class PackCheck {
 
   void ChoosePacks();
   Status CheckPack(const Pack& pack, FrameCodecContext& codec);
+  void CheckParity(const Pack& pack);
   // Plain frames, or with `bases` the delta frames, whose bases it reads from there.
   Status ReadFrames(const PackInfo& info, const PackFooter& footer, FrameCodecContext& codec,
                     CheckedBlobs* bases);
@@ -72,6 +73,7 @@ class PackCheck {
   std::vector<Pack> packs_;  // that are not purged, by name
   std::atomic<uint64_t> places_{0};
   std::atomic<uint64_t> bytes_read_{0};
+  std::atomic<uint64_t> packs_without_parity_{0};
   std::atomic<bool> index_is_wrong_{false};
   std::atomic<bool> a_footer_is_missing_{false};
   std::unique_ptr<Index> made_index_;

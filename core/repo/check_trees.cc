@@ -297,6 +297,9 @@ Status TreeCheck::Report(CheckResult& result) {
   result.nodes = nodes_;
   result.blobs = blobs_seen_;
   result.affected_snapshots = unreadable_snapshots_;
+  for (int kind = 1; kind <= kBlobKinds; ++kind) {
+    for (const BlobId& id : lost_[kind]) result.lost.push_back({static_cast<BlobKind>(kind), id});
+  }
   if (anything_lost_) {
     WithoutLost source(blobs_, lost_);
     AffectedPaths affected(source, lost_, options_.stop, result);

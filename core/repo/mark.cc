@@ -23,8 +23,9 @@ constexpr uint32_t kWordBits = 64;
 constexpr int kFindAttempts = 3;
 
 struct MarkedPack {
-  explicit MarkedPack(const IndexPack& pack)
-      : name(pack.info.name),
+  MarkedPack(const IndexPack& pack, bool is_avoided)
+      : avoided(is_avoided),
+        name(pack.info.name),
         number(pack.number),
         state(pack.state),
         has_deltas((pack.info.content & kPackHasDeltas) != 0),
@@ -46,6 +47,7 @@ struct MarkedPack {
     return (word >> (ordinal % kWordBits) & 1) != 0;
   }
 
+  const bool avoided;
   const PackName name;
   const PackNumber number;
   const PackState state;
@@ -61,7 +63,8 @@ struct MarkedPack {
 
 // The packs of the index, and those that it got since.
 struct MarkTable {
-  explicit MarkTable(Repository& r) : repository(r), index(r.index()) {}
+  MarkTable(Repository& r, const std::set<PackName>& avoid_packs)
+      : repository(r), index(r.index()), avoid(avoid_packs) {}
 
   // The pack of this number, as the index knows it now; null if it knows none.
   StatusOr<MarkedPack*> FindPack(IndexReader& reader, PackNumber number);
@@ -71,6 +74,7 @@ struct MarkTable {
   Repository& repository;
   // The repository may take another one, whose numbers mean other packs; this one stays.
   Index& index;
+  const std::set<PackName> avoid;
   // Constant after Create.
   std::vector<std::unique_ptr<MarkedPack>> packs;
   absl::flat_hash_map<PackName, MarkedPack*> by_name;
@@ -107,7 +111,9 @@ StatusOr<MarkedPack*> MarkTable::FindPack(IndexReader& reader, PackNumber number
   }
   MutexLock lock(late_mutex);
   std::unique_ptr<MarkedPack>& late = late_packs[pack->info.name];
-  if (late == nullptr) late = std::make_unique<MarkedPack>(*pack);
+  if (late == nullptr) {
+    late = std::make_unique<MarkedPack>(*pack, avoid.contains(pack->info.name));
+  }
   return late.get();
 }
 
@@ -268,7 +274,7 @@ StatusOr<Marker::Choice> Marker::Choose(View& view, const BlobRef& ref) {
   Choice best;
   const auto rank = [](const Choice& choice) {
     const MarkedPack& pack = *choice.pack;
-    return std::tuple(pack.state, choice.is_delta, pack.number, choice.ordinal);
+    return std::tuple(pack.avoided, pack.state, choice.is_delta, pack.number, choice.ordinal);
   };
   for (const Place& place : places) {
     ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
@@ -403,7 +409,9 @@ Status BaseMarker::MarkPack(MarkedPack& pack) {
 StatusOr<bool> BaseMarker::MarkBase(View& view, const BaseId& base) {
   MarkedPack* best = nullptr;
   uint32_t ordinal = 0;
-  const auto rank = [](const MarkedPack& pack) { return std::tuple(pack.state, pack.number); };
+  const auto rank = [](const MarkedPack& pack) {
+    return std::tuple(pack.avoided, pack.state, pack.number);
+  };
   ASSIGN_OR_RETURN(const std::vector<BlobRef> refs, view.reader->FindBase(base));
   for (const BlobRef& ref : refs) {
     ASSIGN_OR_RETURN(const PlaceList places, view.reader->FindBlob(ref));
@@ -440,7 +448,7 @@ StatusOr<bool> BaseMarker::IsFrameMarked(const MarkedPack& pack, uint32_t frame)
 }  // namespace
 
 struct ReachableBlobs::State {
-  explicit State(Repository& repository) : table(repository) {}
+  State(Repository& repository, const std::set<PackName>& avoid) : table(repository, avoid) {}
   MarkTable table;
 };
 
@@ -449,14 +457,15 @@ ReachableBlobs::ReachableBlobs(ReachableBlobs&&) noexcept = default;
 ReachableBlobs& ReachableBlobs::operator=(ReachableBlobs&&) noexcept = default;
 ReachableBlobs::~ReachableBlobs() = default;
 
-StatusOr<ReachableBlobs> ReachableBlobs::Create(Repository& repository) {
+StatusOr<ReachableBlobs> ReachableBlobs::Create(Repository& repository,
+                                                const std::set<PackName>& avoid) {
   ReachableBlobs blobs;
-  blobs.state_ = std::make_unique<State>(repository);
+  blobs.state_ = std::make_unique<State>(repository, avoid);
   MarkTable& table = blobs.state_->table;
   ASSIGN_OR_RETURN(const auto reader, table.index.Read());
   RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
     if (pack.state == PackState::kPurged) return true;
-    table.packs.push_back(std::make_unique<MarkedPack>(pack));
+    table.packs.push_back(std::make_unique<MarkedPack>(pack, table.avoid.contains(pack.info.name)));
     MarkedPack* const marked = table.packs.back().get();
     table.by_name[marked->name] = marked;
     table.by_number[marked->number] = marked;

@@ -24,7 +24,9 @@ namespace cairn {
 // once.
 class ReachableBlobs {
  public:
-  static StatusOr<ReachableBlobs> Create(Repository& repository);
+  // Places in packs of `avoid` (damaged ones) come after all others.
+  static StatusOr<ReachableBlobs> Create(Repository& repository,
+                                         const std::set<PackName>& avoid = {});
   ReachableBlobs(ReachableBlobs&&) noexcept;
   ReachableBlobs& operator=(ReachableBlobs&&) noexcept;
   ~ReachableBlobs();

@@ -44,11 +44,16 @@ Status PackAssembler::SpillSmall() {
   return OkStatus();
 }
 
+StatusOr<std::unique_ptr<PackWriter>> PackAssembler::NewPack(uint8_t content) {
+  const auto with_parity = static_cast<uint8_t>(content | (parity_ ? kPackHasParity : 0));
+  return PackWriter::Create(store_, config_.id, session_, with_parity);
+}
+
 Status PackAssembler::AddToOpenPack(const SealedFrame& frame, bool node) {
   const uint8_t content = ContentOf(frame, node);
   std::unique_ptr<PackWriter>& writer = open_[content];
   if (writer == nullptr) {
-    ASSIGN_OR_RETURN(writer, PackWriter::Create(store_, config_.id, session_, content));
+    ASSIGN_OR_RETURN(writer, NewPack(content));
   }
   RETURN_IF_ERROR(writer->Add(frame).status());
   if (writer->bytes() >= config_.pack_target_bytes ||
@@ -64,7 +69,7 @@ Status PackAssembler::FinishPack(std::unique_ptr<PackWriter> writer) {
   MutexLock lock(mutex_);
   finished_bytes_ += info.bytes;
   finished_blobs_ += writer->footer().blobs.size();
-  finished_.push_back({info, writer->footer()});
+  finished_.push_back({info, writer->footer(), writer->TakeParity()});
   return OkStatus();
 }
 
@@ -75,7 +80,7 @@ Status PackAssembler::Flush() {
     if (!small_.empty()) {
       uint8_t content = 0;
       for (const auto& [frame, node] : small_) content |= ContentOf(frame, node);
-      ASSIGN_OR_RETURN(auto writer, PackWriter::Create(store_, config_.id, session_, content));
+      ASSIGN_OR_RETURN(auto writer, NewPack(content));
       for (const auto& [frame, node] : std::exchange(small_, {})) {
         RETURN_IF_ERROR(writer->Add(frame).status());
       }

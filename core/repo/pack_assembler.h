@@ -13,19 +13,22 @@
 #include "core/base/status.h"
 #include "core/repo/repository.h"
 #include "core/store/pack.h"
+#include "core/store/parity.h"
 
 namespace cairn {
 
 struct FinishedPack {
   PackInfo info;
   PackFooter footer;
+  std::unique_ptr<ParityWriter> parity;  // to be placed once a record names the pack; may be null
 };
 
 class PackAssembler {
  public:
-  // `store` must outlive it.
-  PackAssembler(ObjectStore& store, const RepositoryConfig& config, const SessionId& session)
-      : store_(store), config_(config), session_(session) {}
+  // `store` must outlive it. With `parity`, every pack gets it.
+  PackAssembler(ObjectStore& store, const RepositoryConfig& config, const SessionId& session,
+                bool parity)
+      : store_(store), config_(config), session_(session), parity_(parity) {}
 
   // `node` frames hold nodes only, others chunks only.
   Status Add(SealedFrame frame, bool node);
@@ -48,6 +51,7 @@ class PackAssembler {
   // would have a million.
   static constexpr size_t kMaxPackBlobs = 64 * 1024;
 
+  StatusOr<std::unique_ptr<PackWriter>> NewPack(uint8_t content);
   Status AddToOpenPack(const SealedFrame& frame, bool node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status SpillSmall() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status FinishPack(std::unique_ptr<PackWriter> writer);
@@ -55,6 +59,7 @@ class PackAssembler {
   ObjectStore& store_;
   const RepositoryConfig config_;
   const SessionId session_;
+  const bool parity_;
 
   mutable Mutex mutex_;
   // Frames that wait to see whether the commit stays small.

@@ -137,9 +137,11 @@ Status PruneRun::Reclaim() {
   Phase("marking");
   RETURN_IF_ERROR(MarkAndPlan());
   if (options_.dry_run) return OkStatus();
-  PackRewriter rewriter(
-      repository_, session_->id(), *reachable_,
-      {.threads = threads_, .stop = options_.stop, .batch_bytes = options_.portion_bytes});
+  PackRewriter rewriter(repository_, session_->id(), *reachable_,
+                        {.threads = threads_,
+                         .stop = options_.stop,
+                         .batch_bytes = options_.portion_bytes,
+                         .parity = options_.parity});
   std::vector<PackUse> drop = std::move(plan_.drop);
   size_t next = 0;
   bool full = false;
@@ -169,7 +171,7 @@ Status PruneRun::MarkAndPlan() {
   planned_head_ = state_.head().number;
   RETURN_IF_ERROR(repository_.Refresh().status());
   marked_index_ = &repository_.index();
-  ASSIGN_OR_RETURN(reachable_, ReachableBlobs::Create(repository_));
+  ASSIGN_OR_RETURN(reachable_, ReachableBlobs::Create(repository_, options_.replace));
   marked_snapshots_.clear();
   copied_.clear();
   RETURN_IF_ERROR(MarkNewSnapshots());
@@ -183,7 +185,9 @@ Status PruneRun::MarkAndPlan() {
       MarkBases([&](const PackEntry& entry) { return alive.contains(entry.info.session); }));
   ASSIGN_OR_RETURN(const std::vector<PackUse> packs,
                    MeasurePacks(repository_, state_, *reachable_, alive, options_.stop));
-  plan_ = ChoosePacks(packs, options_, repository_.config().pack_target_bytes);
+  plan_ = options_.replace.empty()
+              ? ChoosePacks(packs, options_, repository_.config().pack_target_bytes)
+              : ReplacePacks(packs, options_.replace);
   if (std::exchange(counted_, true)) return OkStatus();
   for (const auto& [name, entry] : state_.packs()) {
     if (entry.state == PackState::kPurged) continue;
@@ -263,6 +267,10 @@ Status PruneRun::Condemn(const std::vector<PackUse>& drop, RewriteBatch& batch) 
       batch.unnamed.Keep();
       RETURN_IF_ERROR(state_.Apply(*record));
       CountCondemned(entries, drop, batch);
+      for (const std::unique_ptr<ParityWriter>& parity : batch.parity) {
+        const Status placed = parity->Place();
+        if (!placed.ok()) Warn("a pack is left without parity: " + std::string(Message(placed)));
+      }
       // The record is what counts. An index that lags is brought up to date before it is used.
       repository_.Refresh(&batch.footers).IgnoreError();
       return OkStatus();
@@ -410,7 +418,10 @@ Status PruneRun::Sweep() {
   Status failure;
   for (const auto& [name, entry] : state_.packs()) {
     if (entry.state != PackState::kPurged) continue;
-    Status removed = repository_.store().Delete(PackObjectName(name));
+    Status removed = repository_.store().Delete(ParityObjectName(name));
+    if (removed.ok() || removed.code() == StatusCode::kNotFound) {
+      removed = repository_.store().Delete(PackObjectName(name));
+    }
     if (removed.ok()) result_.bytes_freed += entry.info.bytes;
     if (removed.ok() || removed.code() == StatusCode::kNotFound) {
       gone.push_back(name);
@@ -493,9 +504,9 @@ Status PruneRun::Predict() {
   result_.bytes_freed += freed_packs;
 
   ASSIGN_OR_RETURN(const Leftovers leftovers, FindLeftovers(repository_, state_));
-  result_.files_removed = leftovers.packs.size() + leftovers.unfinished.size();
+  result_.files_removed = leftovers.packs.size() + leftovers.files.size();
   for (const Leftovers::Pack& pack : leftovers.packs) result_.bytes_freed += pack.bytes;
-  for (const auto& file : leftovers.unfinished) result_.bytes_freed += file.bytes;
+  for (const auto& file : leftovers.files) result_.bytes_freed += file.bytes;
   return OkStatus();
 }
 

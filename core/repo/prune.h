@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct PruneOptions {
   // Rewriting goes in portions of so many stored bytes: the old packs of one are condemned, and
   // purged if nobody needs them, before the next is begun.
   uint64_t portion_bytes = 1 * kGiB;
+  // For repair: only these are dropped or rewritten, all of them, and what is in them is taken from
+  // elsewhere where it can be.
+  std::set<PackName> replace;
+  bool parity = true;    // for the packs that are written
   bool now = false;      // purges without waiting for running sessions
   bool dry_run = false;  // takes no lock, and needs no right to write
   int threads = 0;

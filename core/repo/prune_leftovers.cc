@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/prune_leftovers.h"
 
+#include <string_view>
 #include <utility>
 
 #include "core/repo/commit.h"
 #include "core/repo/reserve.h"
 #include "core/store/pack.h"
+#include "core/store/parity.h"
 #include "core/store/sessions.h"
 
 namespace cairn {
@@ -15,20 +17,30 @@ constexpr char kPacksFolder[] = "packs";
 // Owner of files on their way that belong to no session; whoever misses one writes it anew.
 constexpr char kNobody[] = "put";
 
-StatusOr<std::vector<PackName>> ListPackFiles(ObjectStore& store) {
-  std::vector<PackName> names;
+constexpr std::string_view kParitySuffix = ".par";
+
+struct PackFiles {
+  std::vector<PackName> packs;
+  std::vector<PackName> parity;
+};
+
+StatusOr<PackFiles> ListPackFiles(ObjectStore& store) {
+  PackFiles found;
   ASSIGN_OR_RETURN(const std::vector<std::string> folders, store.List(kPacksFolder));
   for (const std::string& folder : folders) {
     ASSIGN_OR_RETURN(const std::vector<std::string> files,
                      store.List(std::string(kPacksFolder) + "/" + folder));
     for (const std::string& file : files) {
-      const std::optional<PackName> name = PackName::FromHex(file);
-      if (name && PackObjectName(*name) == std::string(kPacksFolder) + "/" + folder + "/" + file) {
-        names.push_back(*name);
+      const bool is_parity = file.ends_with(kParitySuffix);
+      const std::string stem = file.substr(0, file.size() - (is_parity ? kParitySuffix.size() : 0));
+      const std::optional<PackName> name = PackName::FromHex(stem);
+      if (!name || PackObjectName(*name) != std::string(kPacksFolder) + "/" + folder + "/" + stem) {
+        continue;
       }
+      (is_parity ? found.parity : found.packs).push_back(*name);
     }
   }
-  return names;
+  return found;
 }
 
 // 0 for what is gone meanwhile.
@@ -68,7 +80,7 @@ Status AddUnfinished(ObjectStore& store, const std::vector<ObjectStore::Unfinish
     if (owner && alive.contains(*owner)) continue;
     ASSIGN_OR_RETURN(const uint64_t bytes, SizeOf(store, file.name));
     if (owner) leftovers.sessions.insert(*owner);
-    leftovers.unfinished.push_back({file.name, bytes});
+    leftovers.files.push_back({file.name, bytes});
   }
   return OkStatus();
 }
@@ -89,16 +101,24 @@ StatusOr<Leftovers> FindLeftovers(Repository& repository, JournalState& state) {
   ObjectStore& store = repository.store();
   // Files first, then what is named, then who is alive: so a file of a session that is not alive is
   // one that it left, and not one that it made after the others were looked at.
-  ASSIGN_OR_RETURN(std::vector<PackName> names, ListPackFiles(store));
+  ASSIGN_OR_RETURN(PackFiles names, ListPackFiles(store));
   ASSIGN_OR_RETURN(const auto unfinished, store.ListUnfinished());
   RETURN_IF_ERROR(repository.journal().CatchUp(state));
-  std::erase_if(names, [&](const PackName& name) { return state.FindPack(name) != nullptr; });
+  const auto is_named = [&](const PackName& name) { return state.FindPack(name) != nullptr; };
+  std::erase_if(names.packs, is_named);
+  std::erase_if(names.parity, is_named);
   std::set<SessionId> alive;
   ASSIGN_OR_RETURN(const std::vector<SessionInfo> sessions, ListLiveSessions(repository.fs()));
   for (const SessionInfo& session : sessions) alive.insert(session.id);
 
   Leftovers leftovers;
-  RETURN_IF_ERROR(AddPacks(repository, names, alive, leftovers));
+  RETURN_IF_ERROR(AddPacks(repository, names.packs, alive, leftovers));
+  // Parity is placed after its pack was named, so a pack that is not named now was swept.
+  for (const PackName& name : names.parity) {
+    const std::string object = ParityObjectName(name);
+    ASSIGN_OR_RETURN(const uint64_t bytes, SizeOf(store, object));
+    leftovers.files.push_back({object, bytes});
+  }
   RETURN_IF_ERROR(AddUnfinished(store, unfinished, alive, leftovers));
   return leftovers;
 }
@@ -120,7 +140,7 @@ StatusOr<RemovedFiles> RemoveLeftovers(Repository& repository, const Leftovers& 
     if (state.FindPack(pack.name) != nullptr) continue;
     RETURN_IF_ERROR(Remove(repository.store(), PackObjectName(pack.name), pack.bytes, removed));
   }
-  for (const Leftovers::Unfinished& file : leftovers.unfinished) {
+  for (const Leftovers::File& file : leftovers.files) {
     RETURN_IF_ERROR(Remove(repository.store(), file.name, file.bytes, removed));
   }
   return removed;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What sessions that are gone have left behind: packs that no record names, unfinished files.
-// Private to prune.
+// What sessions that are gone have left behind: packs that no record names, unfinished files,
+// parity of packs that are no more. Private to prune.
 #pragma once
 
 #include <set>
@@ -21,11 +21,12 @@ struct Leftovers {
     uint64_t bytes = 0;
   };
   std::vector<Pack> packs;
-  struct Unfinished {
+  // Unfinished files, and parity of packs that are gone.
+  struct File {
     std::string name;
     uint64_t bytes = 0;
   };
-  std::vector<Unfinished> unfinished;
+  std::vector<File> files;
 };
 
 // `state` is brought up to the journal's head on the way. A file that looks like a pack and does

@@ -224,4 +224,15 @@ PrunePlan ChoosePacks(const std::vector<PackUse>& packs, const PruneOptions& opt
   return Chooser(packs, options).Run(pack_target_bytes);
 }
 
+PrunePlan ReplacePacks(const std::vector<PackUse>& packs, const std::set<PackName>& replace) {
+  PrunePlan plan;
+  for (const PackUse& pack : packs) {
+    plan.used_bytes += pack.live_bytes;
+    plan.unused_bytes += pack.unused_bytes();
+    if (pack.left_alone || !replace.contains(pack.info.name)) continue;
+    (pack.live_bytes == 0 ? plan.drop : plan.rewrite).push_back(pack);
+  }
+  return plan;
+}
+
 }  // namespace cairn

@@ -54,4 +54,7 @@ struct PrunePlan {
 PrunePlan ChoosePacks(const std::vector<PackUse>& packs, const PruneOptions& options,
                       uint64_t pack_target_bytes);
 
+// Those of `replace`, and no others.
+PrunePlan ReplacePacks(const std::vector<PackUse>& packs, const std::set<PackName>& replace);
+
 }  // namespace cairn

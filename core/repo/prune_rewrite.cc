@@ -22,7 +22,7 @@ class BatchRewriter {
       : repository_(repository),
         reachable_(reachable),
         options_(options),
-        assembler_(repository.store(), repository.config(), session),
+        assembler_(repository.store(), repository.config(), session, options.parity),
         packs_(packs),
         next_(next) {}
 
@@ -92,6 +92,7 @@ StatusOr<RewriteBatch> BatchRewriter::Run() {
     batch.unnamed.Add(pack.info);
     batch.packs.push_back(pack.info);
     batch.footers[pack.info.name] = std::move(pack.footer);
+    if (pack.parity != nullptr) batch.parity.push_back(std::move(pack.parity));
   }
   if (!failure_.ok()) return std::move(failure_);
   RETURN_IF_ERROR(repository_.store().SyncNames());

@@ -7,6 +7,7 @@
 // written.
 #pragma once
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,7 @@ struct RewriteBatch {
   std::vector<PackUse> old;     // packs of which all that is live was copied
   std::vector<PackInfo> packs;  // the new ones; their names are durable
   Repository::KnownFooters footers;
+  std::vector<std::unique_ptr<ParityWriter>> parity;  // to be placed once the packs are named
   UnnamedPacks unnamed;
 };
 
@@ -63,6 +65,7 @@ class PackRewriter {
     const StopFlag* stop = nullptr;
     // A batch ends when so many stored bytes are live in its packs.
     uint64_t batch_bytes = 0;
+    bool parity = true;  // for the new packs
   };
 
   // All must outlive it; nothing may be marked while a batch is made.

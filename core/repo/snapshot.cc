@@ -136,6 +136,7 @@ Status SnapshotRun::Begin() {
           .compression_level = options_.compression_level.value_or(config.compression_level),
           .dry_run = options_.dry_run,
           .deltas = options_.deltas,
+          .parity = options_.parity,
           .pool = &pool_});
   return FindBase();
 }

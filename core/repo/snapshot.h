@@ -52,6 +52,7 @@ struct SnapshotOptions {
   int threads = 0;                       // 0: one for each processor, at most 8
   std::optional<int> compression_level;  // else the repository's
   bool rescan = false;                   // trusts no metadata: reads every file
+  bool parity = true;                    // for the packs that are written
   bool deltas = true;                    // changed files are compressed against what they were
   bool dry_run = false;
   bool skip_if_unchanged = false;

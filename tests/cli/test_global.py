@@ -17,8 +17,8 @@ CONTRACT = {
     "snapshot": [
         "-e,--exclude", "--exclude-from", "--exclude-caches", "--exclude-if-present",
         "--exclude-larger-than", "-x,--one-file-system", "--files-from", "-T,--tag", "-m,--message",
-        "--host", "--time", "-n,--dry-run", "--rescan", "--no-delta", "--skip-if-unchanged", "--stdin",
-        "--stdin-name", "--stdin-from-command",
+        "--host", "--time", "-n,--dry-run", "--rescan", "--no-delta", "--no-parity",
+        "--skip-if-unchanged", "--stdin", "--stdin-name", "--stdin-from-command",
     ],
     "snapshots": ["-g,--group-by", "--latest", "--host", "--tag", "--path"],
     "ls": ["-l,--long", "-R,--recursive", "--host", "--tag", "--path"],
@@ -37,11 +37,12 @@ CONTRACT = {
         "--keep-within-yearly", "--keep-tag", "-g,--group-by", "-n,--dry-run", "--prune", "--host",
         "--tag", "--path",
     ],
-    "prune": ["--max-unused", "--max-repack-size", "--now", "-n,--dry-run"],
+    "prune": ["--max-unused", "--max-repack-size", "--now", "--no-parity", "-n,--dry-run"],
     "hold": ["--host", "--tag", "--path"],
     "release": ["--host", "--tag", "--path"],
     "tag": ["--add", "--remove", "--set", "--host", "--tag", "--path"],
     "check": ["--read-data", "--read-data-subset"],
+    "repair": ["--from", "-n,--dry-run"],
     "stats": ["--host", "--tag", "--path"],
     "index": [],
     "version": [],
@@ -82,7 +83,7 @@ class HelpTest(CairnTest):
 
     def test_what_is_not_known_is_wrong_usage(self):
         for arguments in (["frobnicate"], ["snapshots", "--frobnicate"], ["ls"],
-                          ["snapshot", "--password-file", "x", "."], ["repair"],
+                          ["snapshot", "--password-file", "x", "."], ["mend"],
                           ["index"], ["index", "frobnicate"]):
             self.fails(USAGE, *arguments)
 

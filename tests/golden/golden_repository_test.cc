@@ -7,10 +7,13 @@
 #include <string>
 
 #include "core/base/file_system.h"
+#include "core/base/memory_file_system.h"
 #include "core/repo/browse.h"
 #include "core/repo/check.h"
 #include "core/repo/repository.h"
 #include "core/repo/stats.h"
+#include "core/store/pack_mend.h"
+#include "core/store/parity.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -116,6 +119,44 @@ TEST_F(GoldenRepositoryTest, DeltasOfVersionOneAreRead) {
 TEST_F(GoldenRepositoryTest, EveryByteOfTheDeltasIsSound) {
   Open("v1-delta");
   ExpectSound(3);
+}
+
+TEST_F(GoldenRepositoryTest, PacksWithParityAreRead) {
+  Open("v1-parity");
+  ASSERT_OK_AND_ASSIGN(const std::vector<SnapshotView> snapshots, repository_->Snapshots());
+  ASSERT_EQ(snapshots.size(), 2u);
+  std::map<std::string, std::string> expected = {{"/hello", "hello\n"}, {"/numbers", Numbers()}};
+  EXPECT_EQ(Contents(snapshots[0]), expected);
+  expected["/hello2"] = "hello again\n";
+  EXPECT_EQ(Contents(snapshots[1]), expected);
+  ExpectSound(2);
+}
+
+TEST_F(GoldenRepositoryTest, TheParityOfVersionOneMends) {
+  Open("v1-parity");
+  ASSERT_OK_AND_ASSIGN(const JournalState state, repository_->journal().ReadState());
+  ASSERT_EQ(state.packs().size(), 2u);
+  for (const auto& [name, entry] : state.packs()) {
+    const PackInfo& info = entry.info;
+    EXPECT_NE(info.content & kPackHasParity, 0);
+    ASSERT_OK_AND_ASSIGN(const Bytes whole,
+                         repository_->store().ReadAll(PackObjectName(name), kGiB));
+    ASSERT_OK_AND_ASSIGN(const Bytes parity,
+                         repository_->store().ReadAll(ParityObjectName(name), kGiB));
+    for (size_t at = 0; at < whole.size(); at += kShardBytes) {
+      MemoryFileSystem fs;
+      const auto store = NewLocalObjectStore(fs);
+      Bytes damaged = whole;
+      damaged[at] ^= 1;
+      ASSERT_OK(store->PutIfAbsent(PackObjectName(name), damaged, nullptr));
+      ASSERT_OK(store->PutIfAbsent(ParityObjectName(name), parity, nullptr));
+      PackMender mender(*store, repository_->config().id, SessionId{}, nullptr);
+      ASSERT_OK(mender.VerifyParity(info));
+      ASSERT_OK_AND_ASSIGN(const PackMender::Patches patches, mender.Solve(info));
+      ASSERT_OK(mender.Mend(info, patches));
+      EXPECT_EQ(*store->ReadAll(PackObjectName(name), kGiB), whole);
+    }
+  }
 }
 
 }  // namespace

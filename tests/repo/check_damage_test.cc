@@ -97,7 +97,10 @@ class CheckDamageTest : public RestoreTest {
       const bool is_folder =
           path == "journal/folds" ||
           (path.starts_with("packs/") && path.size() == std::string("packs/xx").size());
-      if (path.starts_with(prefix) && !is_folder && path != prefix) files.push_back(path);
+      const bool is_parity = path.ends_with(".par");
+      if (path.starts_with(prefix) && !is_folder && !is_parity && path != prefix) {
+        files.push_back(path);
+      }
     }
     return files;
   }

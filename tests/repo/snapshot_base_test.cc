@@ -98,7 +98,8 @@ TEST_F(SnapshotBaseTest, ACommitOfLittleIsOnePackOfChunksAndNodes) {
   TakeBy(*repository_);
   ASSERT_OK_AND_ASSIGN(const JournalState state, repository_->journal().ReadState());
   ASSERT_EQ(state.packs().size(), 1U);
-  EXPECT_EQ(state.packs().begin()->second.info.content, kPackHasChunks | kPackHasNodes);
+  EXPECT_EQ(state.packs().begin()->second.info.content,
+            kPackHasChunks | kPackHasNodes | kPackHasParity);
   EXPECT_EQ(state.head().number, 1U);
 }
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// A power cut after every single operation of a repair: nothing is worse than before it began, and
+// the next repair finishes the work.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/memory_file_system.h"
+#include "core/base/random.h"
+#include "core/repo/check.h"
+#include "core/repo/repair.h"
+#include "core/repo/repository.h"
+#include "core/repo/snapshot.h"
+#include "tests/support/status_matchers.h"
+
+namespace cairn {
+namespace {
+
+using Paths = std::set<std::pair<SnapshotId, std::string>>;
+
+class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
+ protected:
+  void SetUp() override {
+    char path[] = "/var/tmp/cairn-crash-XXXXXX";
+    source_ = ::mkdtemp(path);
+    RepositoryConfig config;
+    config.id = RandomId<RepositoryId>();
+    config.pack_target_bytes = 64 * kKiB;
+    ASSERT_OK(Repository::Create(disk_, config));
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, {}));
+  }
+  void TearDown() override { std::filesystem::remove_all(source_); }
+
+  void WriteNoise(const std::string& name, size_t bytes, uint64_t seed) const {
+    std::string content(bytes, '\0');
+    for (char& c : content) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      c = static_cast<char>(seed >> 56);
+    }
+    std::ofstream(source_ + "/" + name, std::ios::binary) << content;
+  }
+  void Snapshot() {
+    SnapshotOptions options;
+    options.labels.host = "host";
+    options.threads = 1;
+    ASSERT_OK(TakeSnapshot(*repository_, {source_}, options).status());
+  }
+  std::vector<std::string> Packs() const {
+    std::vector<std::string> packs;
+    for (const std::string& path : disk_.AllPaths()) {
+      if (path.starts_with("packs/") && path.size() > 10 && !path.ends_with(".par")) {
+        packs.push_back(path);
+      }
+    }
+    return packs;
+  }
+  void Zero(const std::string& path, size_t offset, size_t size) {
+    ASSERT_OK(disk_.Damage(path, [&](Bytes& bytes) {
+      for (size_t i = offset; i < std::min(bytes.size(), offset + size); ++i) bytes[i] ^= 0xff;
+    }));
+  }
+
+  static CheckResult CheckAll(Repository& repository) {
+    CheckOptions options;
+    options.read_data.kind = ReadSubset::Kind::kAll;
+    options.threads = 1;
+    StatusOr<CheckResult> result = Check(repository, options);
+    EXPECT_OK(result.status());
+    return result.ok() ? *std::move(result) : CheckResult{};
+  }
+  static Paths AffectedOf(const CheckResult& result) {
+    Paths paths;
+    for (const AffectedPath& each : result.affected) paths.emplace(each.snapshot, each.path);
+    return paths;
+  }
+
+  void VerifyCutAfter(size_t operations, const Paths& before, const CrashChoices& choices) const {
+    const std::unique_ptr<MemoryFileSystem> disk = disk_.CrashedAt(operations, choices);
+    ASSERT_OK_AND_ASSIGN(const auto repository, Repository::Open(*disk, {}));
+    const Paths after = AffectedOf(CheckAll(*repository));
+    EXPECT_TRUE(std::ranges::includes(before, after));
+    ASSERT_OK_AND_ASSIGN(const auto snapshots, repository->Snapshots());
+    EXPECT_EQ(snapshots.size(), 2U);
+    RepairOptions options;
+    options.threads = 1;
+    ASSERT_OK(Repair(*repository, options).status());
+    const CheckResult mended = CheckAll(*repository);
+    for (const Damage& damage : mended.damages) {
+      ADD_FAILURE() << damage.object << ": " << damage.what;
+    }
+    EXPECT_EQ(mended.packs_without_parity, 0U);
+  }
+
+  MemoryFileSystem disk_;
+  std::string source_;
+  std::unique_ptr<Repository> repository_;
+};
+
+TEST_P(RepairPowerCutTest, AfterAnyOperationNothingIsWorse) {
+  WriteNoise("one", 150'000, 1);
+  WriteNoise("two", 60'000, 2);
+  Snapshot();
+  WriteNoise("three", 100'000, 3);
+  Snapshot();
+  const std::vector<std::string> packs = Packs();
+  ASSERT_GE(packs.size(), 2U);
+  ASSERT_OK_AND_ASSIGN(const uint64_t bytes, disk_.FileSize(packs[1]));
+  Zero(packs[0], 10'000, 4096);      // for parity
+  Zero(packs[1], 1'000, bytes / 2);  // for the sources: the nodes stand behind
+  Zero("config", 50, 1);             // for the other copy
+  ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, {}));
+  const Paths before = AffectedOf(CheckAll(*repository_));
+  EXPECT_FALSE(before.empty());
+
+  const size_t begin = disk_.operation_count();
+  RepairOptions options;
+  options.threads = 1;
+  ASSERT_OK_AND_ASSIGN(const RepairResult result, Repair(*repository_, options));
+  EXPECT_EQ(result.packs_mended, 1U);
+  EXPECT_EQ(result.copies_mended, 1U);
+  EXPECT_GT(result.blobs_from_sources, 0U);
+  EXPECT_EQ(result.blobs_missing, 0U);
+  for (size_t n = begin; n <= disk_.operation_count(); ++n) {
+    SCOPED_TRACE("cut after operation " + std::to_string(n));
+    VerifyCutAfter(n, before, {.policy = GetParam(), .seed = n});
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, RepairPowerCutTest,
+                         ::testing::Values(CrashPolicy::kKeepAll, CrashPolicy::kDropUnsynced,
+                                           CrashPolicy::kKeepNamesDropData, CrashPolicy::kRandom));
+
+}  // namespace
+}  // namespace cairn
