@@ -38,6 +38,14 @@ Hash256 Blake3Hash(ByteSpan bytes) {
   return out;
 }
 
+namespace {
+
+// The library finds out what the processor can do when it is first used, without a lock. So that is
+// here, before there are threads.
+[[maybe_unused]] const Hash256 kOfNothing = Blake3Hash({});
+
+}  // namespace
+
 Hash256 Blake3Keyed(const HashKey& key, ByteSpan bytes) {
   blake3_hasher hasher;
   blake3_hasher_init_keyed(&hasher, key.data());

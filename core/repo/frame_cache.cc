@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/frame_cache.h"
 
-#include <atomic>
+#include <utility>
 
 namespace cairn {
 namespace {
@@ -10,6 +10,20 @@ namespace {
 constexpr size_t kMinSpareBytes = kMiB;
 
 }  // namespace
+
+Bytes SpareFrames::Take() {
+  MutexLock lock(mutex_);
+  if (spare_.empty()) return {};
+  Bytes bytes = std::move(spare_.back());
+  spare_.pop_back();
+  return bytes;
+}
+
+void SpareFrames::Give(Bytes bytes) {
+  if (bytes.capacity() < kMinSpareBytes) return;
+  MutexLock lock(mutex_);
+  if (spare_.size() < kMost) spare_.push_back(std::move(bytes));
+}
 
 FrameCache::Frame FrameCache::Find(const PackName& pack, uint32_t frame) {
   MutexLock lock(mutex_);
@@ -20,11 +34,11 @@ FrameCache::Frame FrameCache::Find(const PackName& pack, uint32_t frame) {
 }
 
 std::shared_ptr<Bytes> FrameCache::NewFrame() {
-  MutexLock lock(mutex_);
-  if (spare_.empty()) return std::make_shared<Bytes>();
-  std::shared_ptr<Bytes> spare = std::move(spare_.back());
-  spare_.pop_back();
-  return spare;
+  auto* bytes = new Bytes(spare_->Take());
+  return std::shared_ptr<Bytes>(bytes, [spare = spare_](Bytes* unused) {
+    spare->Give(std::move(*unused));
+    delete unused;
+  });
 }
 
 void FrameCache::Insert(const PackName& pack, uint32_t frame, std::shared_ptr<Bytes> bytes) {
@@ -37,13 +51,6 @@ void FrameCache::Insert(const PackName& pack, uint32_t frame, std::shared_ptr<By
   while (used_bytes_ > limit_bytes_ && slots_.size() > 1) {
     used_bytes_ -= slots_.back().bytes->capacity();
     by_key_.erase(slots_.back().key);
-    std::shared_ptr<Bytes>& evicted = slots_.back().bytes;
-    // Nobody else can get hold of it any more; what others have read of it comes before.
-    if (spare_.size() < kMaxSpare && evicted->capacity() >= kMinSpareBytes &&
-        evicted.use_count() == 1) {
-      std::atomic_thread_fence(std::memory_order_acquire);
-      spare_.push_back(std::move(evicted));
-    }
     slots_.pop_back();
   }
 }

@@ -15,6 +15,21 @@
 
 namespace cairn {
 
+// Memory of frames that nobody reads any more. Thread-safe.
+class SpareFrames {
+ public:
+  // Empty if there is none.
+  Bytes Take();
+  // Keeps few, and only large ones.
+  void Give(Bytes bytes);
+
+ private:
+  static constexpr size_t kMost = 2;
+
+  Mutex mutex_;
+  std::vector<Bytes> spare_ ABSL_GUARDED_BY(mutex_);
+};
+
 class FrameCache {
  public:
   // Shared by the cache and by whoever reads from the frame at the moment.
@@ -23,12 +38,12 @@ class FrameCache {
   explicit FrameCache(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   Frame Find(const PackName& pack, uint32_t frame);
-  // Some bytes to decode into: of no certain content, nor length.
+  // Some bytes to decode into: of no certain content, nor length. Their memory is used again once
+  // the cache and all who read from them have let go.
   std::shared_ptr<Bytes> NewFrame();
   void Insert(const PackName& pack, uint32_t frame, std::shared_ptr<Bytes> bytes);
 
  private:
-  static constexpr size_t kMaxSpare = 2;
   using Key = std::pair<PackName, uint32_t>;
   struct Slot {
     Key key;
@@ -40,7 +55,8 @@ class FrameCache {
   size_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // most recently used first
   absl::flat_hash_map<Key, std::list<Slot>::iterator> by_key_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::shared_ptr<Bytes>> spare_ ABSL_GUARDED_BY(mutex_);
+  // Shared with the frames, which may outlive the cache.
+  const std::shared_ptr<SpareFrames> spare_ = std::make_shared<SpareFrames>();
 };
 
 }  // namespace cairn
