@@ -19,11 +19,10 @@ namespace cairn {
 namespace {
 
 constexpr int kCheckAttempts = 3;
-constexpr uint64_t kMaxConfigBytes = 1 * kMiB;
 constexpr char kJournalObject[] = "journal";
 
 void CheckConfig(Repository& repository, CheckFindings& findings) {
-  const StatusOr<Bytes> file = ReadTwinFile(repository.store(), kConfigName, kMaxConfigBytes);
+  const StatusOr<Bytes> file = ReadTwinFile(repository.store(), kConfigName, kMaxConfigFileBytes);
   std::string damage;
   const StatusOr<RepositoryConfig> config =
       file.ok() ? DecodeConfig(*file, &damage) : StatusOr<RepositoryConfig>(file.status());

@@ -23,7 +23,6 @@
 namespace cairn {
 namespace {
 
-constexpr uint64_t kMaxConfigBytes = 1 * kMiB;
 // What a delta pack is based on is found to be unused only once the delta pack is gone.
 constexpr int kReplaceRounds = 3;
 
@@ -163,7 +162,7 @@ Status RepairRun::MendTwins(const SessionId& session) {
 Status RepairRun::MendTwin(const std::string& name, const SessionId& session) {
   const bool is_fold = name.starts_with("journal/folds/");
   const TwinMagic& magic = name == kConfigName ? kConfigMagic : is_fold ? kFoldMagic : kRecordMagic;
-  const uint64_t max_bytes = name == kConfigName ? kMaxConfigBytes
+  const uint64_t max_bytes = name == kConfigName ? kMaxConfigFileBytes
                              : is_fold           ? kMaxFoldFileBytes
                                                  : kMaxRecordFileBytes;
   ObjectStore& store = repository_.store();

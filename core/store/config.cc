@@ -12,7 +12,6 @@
 namespace cairn {
 namespace {
 
-constexpr uint64_t kMaxConfigFileBytes = 1 * kMiB;
 constexpr uint32_t kNanosecondsPerSecond = 1'000'000'000;
 
 // Of what the chunker demands of its parameters, only what bounds memory is repeated here.

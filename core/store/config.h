@@ -23,6 +23,8 @@ struct RepositoryConfig {
 };
 
 inline constexpr char kConfigName[] = "config";
+// Of the file, which nobody makes larger.
+inline constexpr uint64_t kMaxConfigFileBytes = 1 * kMiB;
 
 Bytes EncodeConfig(const RepositoryConfig& config, const std::array<uint8_t, 16>& nonce);
 // `damage` as in DecodedTwin.

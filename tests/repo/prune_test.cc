@@ -350,7 +350,7 @@ TEST_F(ManyPacksTest, WhatCannotBeWrittenLeavesNothingBehind) {
   test_.ExpectWhole();
   // A later process, which does not distrust the disk, removes what it kept.
   const auto later = test_.Open();
-  EXPECT_OK(Prune(*later, Everything()));
+  EXPECT_OK(Prune(*later, PruneEverything()));
   test_.ExpectWhole();
   EXPECT_LE(test_.PackFiles(), files);
   EXPECT_THAT(Must(later->store().ListUnfinished()), IsEmpty());

@@ -15,6 +15,7 @@ namespace {
 using ::cairn::testing::AddBlob;
 using ::cairn::testing::Filled;
 using ::cairn::testing::kRepository;
+using ::cairn::testing::kSession;
 using ::cairn::testing::MemoryObjectStore;
 using ::cairn::testing::SealOf;
 using ::cairn::testing::StatusIs;
@@ -25,8 +26,6 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-const SessionId kSession = Filled<SessionId>(2);
 
 class PackTest : public ::testing::Test {
  protected:

@@ -20,12 +20,10 @@
 namespace cairn {
 namespace {
 
-using testing::Filled;
+using ::cairn::testing::kRepository;
+using ::cairn::testing::kSession;
 using ::testing::HasSubstr;
 using testing::TestNoise;
-
-const auto kRepository = Filled<RepositoryId>(1);
-const auto kSession = Filled<SessionId>(2);
 
 TEST(ReedSolomonTest, ChecksumIsCrc32c) {
   EXPECT_EQ(ShardChecksum(AsBytes("123456789")), 0xE3069283U);

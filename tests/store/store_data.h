@@ -21,6 +21,7 @@ Id Filled(uint8_t byte) {
 }
 
 inline const RepositoryId kRepository = Filled<RepositoryId>(1);
+inline const SessionId kSession = Filled<SessionId>(2);
 
 inline PackInfo TestPackInfo(uint8_t byte) {
   return {.name = Filled<PackName>(byte),
