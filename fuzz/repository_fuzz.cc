@@ -93,7 +93,7 @@ Status Store(Repository& repository, const std::vector<HostileBlob>& blobs) {
     const uint8_t content = nodes ? kPackHasNodes : kPackHasChunks;
     ASSIGN_OR_RETURN(const auto pack, PackWriter::Create(repository.store(), repository.config().id,
                                                          SessionId{}, content));
-    ASSIGN_OR_RETURN(const SealedFrame sealed, codec.Seal(frame, repository.hasher()));
+    ASSIGN_OR_RETURN(const SealedFrame sealed, codec.Seal(frame));
     RETURN_IF_ERROR(pack->Add(sealed).status());
     ASSIGN_OR_RETURN(const PackInfo info, pack->Finish());
     entries.packs.push_back(info);
