@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "cli/affected.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/error.h"
@@ -116,18 +117,7 @@ Json CheckCommand::JsonOfResult(const CheckResult& result, double seconds) {
     const std::string pack = damage.object.substr(5, damage.object.find(' ', 5) - 5);
     if (packs.insert(pack).second) json["broken_packs"].push_back(pack);
   }
-  json["affected_snapshots"] = Json::array();
-  for (const SnapshotId& id : result.affected_snapshots) {
-    json["affected_snapshots"].push_back(id.Hex());
-  }
-  json["affected_paths"] = Json::array();
-  for (const AffectedPath& affected : result.affected) {
-    Json item = Json::object();
-    item["snapshot"] = affected.snapshot.Hex();
-    PutText(item, "path", affected.path);
-    json["affected_paths"].push_back(std::move(item));
-  }
-  json["affected_paths_count"] = result.affected_count;
+  AddAffected(json, result);
   json["snapshots"] = result.snapshots;
   json["packs"] = result.packs;
   json["nodes"] = result.nodes;
@@ -151,14 +141,7 @@ void CheckCommand::PrintResult(Output& output, const CheckResult& result, double
                         EscapeMessage(damage.what), damage.harmless ? " (harmless)" : "",
                         damage.mendable ? " (`cairn repair` mends it)" : "")));
   }
-  for (const AffectedPath& affected : result.affected) {
-    output.PrintLine(absl::StrFormat("affected: %s:%s", affected.snapshot.ShortHex(),
-                                     EscapeName(affected.path)));
-  }
-  if (result.affected_count > result.affected.size()) {
-    output.PrintLine(absl::StrFormat(
-        "... and %s more", Count(result.affected_count - result.affected.size(), "path")));
-  }
+  PrintAffected(output, result);
   if (output.quiet()) return;
   Facts facts;
   facts.Add("Checked", absl::StrFormat("%s, %s, %s, %s", Count(result.snapshots, "snapshot"),

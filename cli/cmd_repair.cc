@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "cli/affected.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/error.h"
@@ -108,21 +109,8 @@ Json RepairCommand::JsonOfResult(const RepairResult& result, double seconds) con
     PutText(item, "what", damage.what);
     json["damages_left"].push_back(std::move(item));
   }
-  const bool missing = result.blobs_missing > 0;
-  json["affected_snapshots"] = Json::array();
-  json["affected_paths"] = Json::array();
-  if (missing) {
-    for (const SnapshotId& id : result.left.affected_snapshots) {
-      json["affected_snapshots"].push_back(id.Hex());
-    }
-    for (const AffectedPath& affected : result.left.affected) {
-      Json item = Json::object();
-      item["snapshot"] = affected.snapshot.Hex();
-      PutText(item, "path", affected.path);
-      json["affected_paths"].push_back(std::move(item));
-    }
-  }
-  json["affected_paths_count"] = missing ? result.left.affected_count : 0;
+  // Only what is lost for good touches anything.
+  AddAffected(json, result.blobs_missing > 0 ? result.left : CheckResult());
   json["total_duration"] = seconds;
   return json;
 }
@@ -134,17 +122,7 @@ void RepairCommand::PrintResult(Output& output, const RepairResult& result, doub
         output.Paint(Color::kRed, absl::StrFormat("damage: %s: %s", EscapeMessage(damage.object),
                                                   EscapeMessage(damage.what))));
   }
-  if (result.blobs_missing > 0) {
-    for (const AffectedPath& affected : result.left.affected) {
-      output.PrintLine(absl::StrFormat("affected: %s:%s", affected.snapshot.ShortHex(),
-                                       EscapeName(affected.path)));
-    }
-    if (result.left.affected_count > result.left.affected.size()) {
-      output.PrintLine(
-          absl::StrFormat("... and %s more",
-                          Count(result.left.affected_count - result.left.affected.size(), "path")));
-    }
-  }
+  if (result.blobs_missing > 0) PrintAffected(output, result.left);
   if (output.quiet()) return;
   Facts facts;
   facts.Add("Found", Count(result.damages_found, "damage"));

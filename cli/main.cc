@@ -131,8 +131,8 @@ ExitCode Main(int argc, char** argv) {
 }  // namespace cairn
 
 int main(int argc, char** argv) {
-  // An arena of malloc for every thread keeps what each of them once used: a sixth of a first
-  // snapshot's memory. Most allocations are served from the threads' own caches anyway.
+  // An arena of malloc for every thread keeps what each of them once used: a tenth of a large
+  // first snapshot's memory. Most allocations are served from the threads' own caches anyway.
   (void)mallopt(M_ARENA_MAX, 2);
   return static_cast<int>(cairn::Main(argc, argv));
 }

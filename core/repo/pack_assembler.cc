@@ -69,7 +69,7 @@ Status PackAssembler::FinishPack(std::unique_ptr<PackWriter> writer) {
   MutexLock lock(mutex_);
   finished_bytes_ += info.bytes;
   finished_blobs_ += writer->footer().blobs.size();
-  finished_.push_back({info, writer->footer(), writer->TakeParity()});
+  finished_.push_back({info, writer->TakeFooter(), writer->TakeParity()});
   return OkStatus();
 }
 

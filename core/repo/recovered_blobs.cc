@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "core/chunker/chunker.h"
 #include "core/fs/source_file.h"
 #include "core/repo/commit.h"
 #include "core/tree/builder.h"
@@ -77,12 +76,7 @@ Status RecoveredBlobs::Commit() {
 
 Status RecoverFromFiles(Repository& repository, const std::vector<std::string>& paths,
                         const StopFlag* stop, RecoveredBlobs& blobs) {
-  const RepositoryConfig& config = repository.config();
-  ASSIGN_OR_RETURN(const Chunker chunker,
-                   Chunker::Create({.min_size = static_cast<uint32_t>(config.chunk_min_bytes),
-                                    .avg_size = static_cast<uint32_t>(config.chunk_average_bytes),
-                                    .max_size = static_cast<uint32_t>(config.chunk_max_bytes)},
-                                   GearTable(HashKey{})));
+  ASSIGN_OR_RETURN(const Chunker chunker, repository.MakeChunker());
   FileScanner scanner(chunker.options().max_size,
                       [&chunker](ByteSpan data) { return chunker.NextCut(data); });
   for (const std::string& path : paths) {

@@ -270,6 +270,13 @@ StatusOr<std::vector<BlobLocation>> Repository::Locate(const BlobRef& ref) {
   return locations;
 }
 
+StatusOr<Chunker> Repository::MakeChunker() const {
+  const ChunkerOptions options{.min_size = static_cast<uint32_t>(config_.chunk_min_bytes),
+                               .avg_size = static_cast<uint32_t>(config_.chunk_average_bytes),
+                               .max_size = static_cast<uint32_t>(config_.chunk_max_bytes)};
+  return Chunker::Create(options, GearTable(HashKey{}));
+}
+
 StatusOr<FrameCache::Frame> Repository::ReadFrame(const PackName& pack, uint32_t frame_number,
                                                   const FrameInfo& frame) {
   if (FrameCache::Frame cached = frames_.Find(pack, frame_number)) return cached;

@@ -16,6 +16,7 @@
 #include "core/base/file_system.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/chunker/chunker.h"
 #include "core/index/index.h"
 #include "core/repo/base_places.h"
 #include "core/repo/frame_cache.h"
@@ -77,6 +78,8 @@ class Repository : public BlobSource {
   const Status& damage() const { return damage_; }
   const RepositoryOptions& options() const { return options_; }
   const BlobHasher& hasher() const { return hasher_; }
+  // Cuts as everybody does who writes to this repository.
+  StatusOr<Chunker> MakeChunker() const;
   FileSystem& fs() { return fs_; }
   ObjectStore& store() { return *store_; }
   Journal& journal() { return *journal_; }

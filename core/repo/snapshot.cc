@@ -124,20 +124,15 @@ Status SnapshotRun::Begin() {
     ASSIGN_OR_RETURN(start, repository_.Refresh());
     RETURN_IF_ERROR(session_->SetStart(start.number));
   }
-  const RepositoryConfig& config = repository_.config();
-  const ChunkerOptions chunker_options{
-      .min_size = static_cast<uint32_t>(config.chunk_min_bytes),
-      .avg_size = static_cast<uint32_t>(config.chunk_average_bytes),
-      .max_size = static_cast<uint32_t>(config.chunk_max_bytes)};
-  ASSIGN_OR_RETURN(chunker_, Chunker::Create(chunker_options, GearTable(HashKey{})));
+  ASSIGN_OR_RETURN(chunker_, repository_.MakeChunker());
   writer_ = std::make_unique<BlobWriter>(
       repository_, session_ != nullptr ? session_->id() : SessionId{}, start,
-      BlobWriter::Options{
-          .compression_level = options_.compression_level.value_or(config.compression_level),
-          .dry_run = options_.dry_run,
-          .deltas = options_.deltas,
-          .parity = options_.parity,
-          .pool = &pool_});
+      BlobWriter::Options{.compression_level = options_.compression_level.value_or(
+                              repository_.config().compression_level),
+                          .dry_run = options_.dry_run,
+                          .deltas = options_.deltas,
+                          .parity = options_.parity,
+                          .pool = &pool_});
   return FindBase();
 }
 

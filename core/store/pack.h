@@ -65,6 +65,8 @@ class PackWriter {
   // Footer, trailer, durable bytes, placed under its name. The name is durable after
   // ObjectStore::SyncNames; only then may a record name the pack.
   StatusOr<PackInfo> Finish();
+  // After Finish. The writer has it no more.
+  PackFooter TakeFooter() { return std::move(footer_); }
   // After Finish: the parity, to be placed once a record names the pack; null if it has none. Where
   // it cannot be written the pack does without, and `repair` makes it later.
   std::unique_ptr<ParityWriter> TakeParity();
