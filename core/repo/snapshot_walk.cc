@@ -2,7 +2,6 @@
 #include "core/repo/snapshot_walk.h"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 #include "core/base/profile.h"
@@ -392,12 +391,12 @@ Status SnapshotWalk::Dispatch(const DirectoryRef& directory, Span& span, int des
     batches.back().push_back(&slot);
     batch_bytes += slot.status.size;
   }
-  for (Slot& slot : std::ranges::reverse_view(span.slots)) {
-    if (slot.status.type == EntryType::kDirectory) SubmitChild(directory, slot);
+  for (auto slot = span.slots.rbegin(); slot != span.slots.rend(); ++slot) {
+    if (slot->status.type == EntryType::kDirectory) SubmitChild(directory, *slot);
   }
-  for (std::vector<Slot*>& batch : std::ranges::reverse_view(batches)) {
+  for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) {
     ++d.pending;
-    context_.pool.Submit([this, directory, files = std::move(batch)](int runner) {
+    context_.pool.Submit([this, directory, files = std::move(*batch)](int runner) {
       ReadFiles(directory, files, runner);
     });
   }
