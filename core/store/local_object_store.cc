@@ -209,11 +209,11 @@ class LocalObjectStore : public ObjectStore {
         return Annotate(folders_.Sync(FolderOf(name)), "make the name durable of " + name);
       }
       if (status.code() == StatusCode::kAlreadyExists) return Annotate(status, "place " + name);
+      // A prune takes the temporary files for its own to remove that no live session owns. Whoever
+      // has taken the name meanwhile is found by the next attempt.
+      if (status.code() == StatusCode::kNotFound && attempt < kPutAttempts) continue;
       // Network file systems may do a rename and report an error.
-      const bool absent = fs_.FileSize(name).status().code() == StatusCode::kNotFound;
-      // A prune takes the temporary files for its own to remove that no live session owns.
-      if (absent && status.code() == StatusCode::kNotFound && attempt < kPutAttempts) continue;
-      if (placed != nullptr) *placed = !absent;
+      if (placed != nullptr) *placed = fs_.FileSize(name).status().code() != StatusCode::kNotFound;
       return Annotate(status, "place " + name);
     }
   }

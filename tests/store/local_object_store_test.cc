@@ -257,6 +257,22 @@ TEST(LocalObjectStoreTest, APutIsWrittenAnewWhenItsTemporaryFileIsRemoved) {
   EXPECT_THAT(store->ReadAll("journal/1", 10), IsOkAndHolds(ToBytes("1")));
 }
 
+TEST(LocalObjectStoreTest, APutWhoseTemporaryFileIsRemovedFindsANameThatWasTakenMeanwhile) {
+  MemoryFileSystem fs;
+  const auto store = NewLocalObjectStore(fs);
+  bool removed = false;
+  fs.SetHook([&](const DiskOperation& operation) {
+    if (operation.kind != Kind::kRename || std::exchange(removed, true)) return OkStatus();
+    RETURN_IF_ERROR(store->PutIfAbsent("journal/1", AsBytes("another's"), nullptr));
+    return fs.Unlink(operation.path);
+  });
+  bool placed = true;
+  EXPECT_THAT(store->PutIfAbsent("journal/1", AsBytes("1"), &placed),
+              StatusIs(StatusCode::kAlreadyExists));
+  EXPECT_FALSE(placed);
+  EXPECT_THAT(store->ReadAll("journal/1", 10), IsOkAndHolds(ToBytes("another's")));
+}
+
 TEST(LocalObjectStoreTest, AWriterRefusesEverythingAfterAnError) {
   MemoryFileSystem fs;
   fs.SetCapacityBytes(100);
