@@ -133,6 +133,7 @@ TEST_P(RepairPowerCutTest, AfterAnyOperationNothingIsWorse) {
     VerifyCutAfter(n, before, {.policy = GetParam(), .seed = n});
     if (HasFailure()) return;
   }
+  RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, RepairPowerCutTest,

@@ -154,7 +154,7 @@ TEST_F(ForgetTest, BadTagsAreRefused) {
               StatusIs(StatusCode::kNotFound));
 }
 
-TEST(ReserveTest, IsSixteenMebibytesAndIsMadeOnce) {
+TEST(ReserveTest, IsMadeOnce) {
   MemoryFileSystem fs;
   ASSERT_OK(EnsureReserve(fs));
   EXPECT_THAT(fs.FileSize("reserve"), IsOkAndHolds(kReserveBytes));

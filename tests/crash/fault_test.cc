@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// An error of any single write, sync, rename and unlink of a history, and disks that are full from
+// any byte on. A command may fail, and says so; nothing that was acknowledged is lost; the commands
+// after it work.
+#include <string>
+
+#include "core/repo/reserve.h"
+#include "tests/crash/history.h"
+
+namespace cairn::testing {
+namespace {
+
+// Each step is a command, a process of its own. How many failed.
+int RunSteps(History& history) {
+  int failed = 0;
+  const auto step = [&](const Status& status) {
+    if (!status.ok()) ++failed;
+    history.Reopen();
+  };
+  const size_t before = history.acknowledged();
+  Source& source = history.source();
+  source.WriteNoise("one", 60'000, 1);
+  source.WriteNoise("two", 40'000, 2);
+  step(history.Snapshot());
+  source.Remove("two");
+  source.Change("one");
+  step(history.Snapshot());
+  if (history.acknowledged() > before) step(history.Forget(before));
+  step(history.PruneAll());
+  source.WriteNoise("two", 40'000, 2);  // was pruned
+  step(history.Snapshot());
+  return failed;
+}
+
+class FaultTest : public ::testing::TestWithParam<DiskFault> {};
+
+TEST_P(FaultTest, OfAnyOperationIsSaidAndLosesNothing) {
+  size_t operations = 0;
+  {
+    History history;
+    const size_t begin = history.operations();
+    ASSERT_EQ(RunSteps(history), 0);
+    operations = history.operations() - begin;
+  }
+  int failed = 0;
+  for (size_t n = 0; n < operations; ++n) {
+    SCOPED_TRACE("operation " + std::to_string(n) + " fails");
+    History history;
+    DiskFault fault = GetParam();
+    fault.skip = n;
+    history.disk().FailChanges(fault);
+    const int failed_now = RunSteps(history);
+    history.disk().ClearFaults();
+    EXPECT_LE(failed_now, 1);
+    failed += failed_now;
+    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(failed, static_cast<int>(operations / 4));
+  RecordProperty("faults", static_cast<int>(operations));
+  RecordProperty("failed_commands", failed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, FaultTest,
+                         ::testing::Values(DiskFault{}, DiskFault{.applied = true},
+                                           DiskFault{.code = StatusCode::kResourceExhausted,
+                                                     .partial_bytes = 100}),
+                         [](const ::testing::TestParamInfo<DiskFault>& fault) -> std::string {
+                           if (fault.param.applied) return "DoneAllTheSame";
+                           return fault.param.partial_bytes > 0 ? "HalfWritten" : "NotDone";
+                         });
+
+class FullDiskTest : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kPlenty = 64 * kMiB;
+
+  // A snapshot of what is then removed, on a disk that has the reserve.
+  static void Begin(History& history) {
+    history.disk().SetCapacityBytes(kPlenty);
+    history.source().WriteNoise("zero", 100'000, 9);
+    ASSERT_OK(history.Snapshot());
+    history.source().Remove("zero");
+    ASSERT_OK(EnsureReserve(history.disk()));
+  }
+  static uint64_t Used(History& history) {
+    const StatusOr<uint64_t> free = history.disk().FreeBytes();
+    EXPECT_OK(free.status());
+    return kPlenty - free.value_or(0);
+  }
+};
+
+TEST_F(FullDiskTest, FromAnyByteOnLosesNothingAndForgetAndPruneMakeRoom) {
+  History roomy;
+  Begin(roomy);
+  ASSERT_EQ(RunSteps(roomy), 0);
+  const uint64_t most = Used(roomy);
+  int failed = 0;
+  for (uint64_t missing = 0; missing < 240'000; missing += 3'001) {
+    SCOPED_TRACE(std::to_string(missing) + " bytes are missing");
+    History history;
+    Begin(history);
+    history.disk().SetCapacityBytes(most - missing);
+    failed += RunSteps(history);
+    // No byte is left but the reserve's, as a command leaves it that had room for it.
+    history.disk().SetCapacityBytes(kPlenty);
+    ASSERT_OK(EnsureReserve(history.disk()));
+    history.disk().SetCapacityBytes(Used(history));
+    ASSERT_OK(history.Forget(0));
+    history.Reopen();
+    ASSERT_OK(history.PruneAll());
+    ASSERT_OK_AND_ASSIGN(const uint64_t freed, history.disk().FreeBytes());
+    EXPECT_GT(freed, 100'000U);
+    history.disk().SetCapacityBytes(kPlenty);
+    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(failed, 50);
+  RecordProperty("failed_commands", failed);
+}
+
+}  // namespace
+}  // namespace cairn::testing
