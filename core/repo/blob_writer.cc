@@ -42,7 +42,7 @@ Status BlobWriter::Failure() {
 }
 
 std::unique_ptr<FrameCodecContext> BlobWriter::BorrowCodec() {
-  MutexLock lock(codecs_mutex_);
+  MutexLock lock(spare_mutex_);
   if (codecs_.empty()) return std::make_unique<FrameCodecContext>(options_.compression_level);
   std::unique_ptr<FrameCodecContext> codec = std::move(codecs_.back());
   codecs_.pop_back();
@@ -50,8 +50,22 @@ std::unique_ptr<FrameCodecContext> BlobWriter::BorrowCodec() {
 }
 
 void BlobWriter::ReturnCodec(std::unique_ptr<FrameCodecContext> codec) {
-  MutexLock lock(codecs_mutex_);
+  MutexLock lock(spare_mutex_);
   codecs_.push_back(std::move(codec));
+}
+
+RawFrame BlobWriter::BorrowFrame() {
+  MutexLock lock(spare_mutex_);
+  if (frames_.empty()) return {};
+  RawFrame frame = std::move(frames_.back());
+  frames_.pop_back();
+  return frame;
+}
+
+void BlobWriter::ReturnFrame(RawFrame frame) {
+  frame.Clear();
+  MutexLock lock(spare_mutex_);
+  frames_.push_back(std::move(frame));
 }
 
 BlobRef BlobWriter::RefOf(BlobKind kind, ByteSpan bytes) const {
@@ -282,11 +296,13 @@ Status BlobWriter::Lane::CloseBeside(OpenFrame& open) {
   }
   writer.beside_bytes_ += bytes;
   // The error, if any, is kept by the writer and met by its next call.
-  writer.options_.pool->Submit(
-      [&writer, bytes, frame = std::exchange(open.frame, {}), chosen = open.bases.Take()](int) {
-        (void)writer.SealAndAdd(frame, /*node=*/false, chosen);
-        writer.beside_bytes_ -= bytes;
-      });
+  writer.options_.pool->Submit([&writer, bytes,
+                                frame = std::exchange(open.frame, writer.BorrowFrame()),
+                                chosen = open.bases.Take()](int) mutable {
+    (void)writer.SealAndAdd(frame, /*node=*/false, chosen);
+    writer.ReturnFrame(std::move(frame));
+    writer.beside_bytes_ -= bytes;
+  });
   return OkStatus();
 }
 

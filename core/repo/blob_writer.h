@@ -148,6 +148,8 @@ class BlobWriter : public BlobSink {
   Shard& ShardOf(const BlobId& id) { return own_[id.bytes[0] % kShards]; }
   std::unique_ptr<FrameCodecContext> BorrowCodec();
   void ReturnCodec(std::unique_ptr<FrameCodecContext> codec);
+  RawFrame BorrowFrame();
+  void ReturnFrame(RawFrame frame);
 
   Repository& repository_;
   const Options options_;
@@ -164,8 +166,10 @@ class BlobWriter : public BlobSink {
   Mutex used_mutex_;
   std::set<PackName> used_packs_ ABSL_GUARDED_BY(used_mutex_);
 
-  Mutex codecs_mutex_;
-  std::vector<std::unique_ptr<FrameCodecContext>> codecs_ ABSL_GUARDED_BY(codecs_mutex_);
+  // What is lent, and comes back: the first touch of fresh memory is dear.
+  Mutex spare_mutex_;
+  std::vector<std::unique_ptr<FrameCodecContext>> codecs_ ABSL_GUARDED_BY(spare_mutex_);
+  std::vector<RawFrame> frames_ ABSL_GUARDED_BY(spare_mutex_);
 
   // Held while a record is placed; others go on storing.
   Mutex commit_mutex_;

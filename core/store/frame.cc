@@ -99,11 +99,12 @@ void MakeRoom(Bytes& bytes, size_t size) {
 }
 
 // Stored as it is if it did not shrink.
-SealedFrame Plain(const RawFrame& frame, Bytes compressed) {
+SealedFrame Plain(const RawFrame& frame, ByteSpan compressed) {
   SealedFrame sealed;
   const bool shrank = compressed.size() < frame.raw.size();
   sealed.info.codec = shrank ? FrameCodec::kZstd : FrameCodec::kRaw;
-  sealed.stored = shrank ? std::move(compressed) : frame.raw;
+  const ByteSpan stored = shrank ? compressed : ByteSpan(frame.raw);
+  sealed.stored.assign(stored.begin(), stored.end());
   return sealed;
 }
 
@@ -171,7 +172,8 @@ struct FrameCodecContext::State {
         ZSTD_DCtx_setParameter(decompressor.get(), ZSTD_d_windowLogMax, kMaxWindowLog)));
   }
 
-  StatusOr<Bytes> Compress(ByteSpan raw, ByteSpan prefix);
+  // The outcome is valid until the next call.
+  StatusOr<ByteSpan> Compress(ByteSpan raw, ByteSpan prefix);
   Status Decompress(const FrameInfo& info, ByteSpan stored, ByteSpan prefix, Bytes& raw);
 
   const int level;
@@ -183,7 +185,7 @@ struct FrameCodecContext::State {
 };
 
 // Against `prefix`, unless that is empty.
-StatusOr<Bytes> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix) {
+StatusOr<ByteSpan> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix) {
   const StageTimer timer(Stage::kCompress);
   ZSTD_CCtx* context = compressor.get();
   if (!prefix.empty()) {
@@ -200,7 +202,7 @@ StatusOr<Bytes> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix
   if (ZSTD_isError(size)) {
     return Internal(absl::StrFormat("compress frame: %s", ZSTD_getErrorName(size)));
   }
-  return Bytes(compressed.data(), compressed.data() + size);
+  return ByteSpan(compressed).first(size);
 }
 
 Status FrameCodecContext::State::Decompress(const FrameInfo& info, ByteSpan stored, ByteSpan prefix,
@@ -229,8 +231,8 @@ FrameCodecContext::~FrameCodecContext() = default;
 
 StatusOr<SealedFrame> FrameCodecContext::Seal(const RawFrame& frame) {
   RETURN_IF_ERROR(CheckFrame(frame));
-  ASSIGN_OR_RETURN(Bytes compressed, state_->Compress(frame.raw, {}));
-  return Finish(frame, Plain(frame, std::move(compressed)), {});
+  ASSIGN_OR_RETURN(const ByteSpan compressed, state_->Compress(frame.raw, {}));
+  return Finish(frame, Plain(frame, compressed), {});
 }
 
 StatusOr<SealedFrame> FrameCodecContext::SealDelta(const RawFrame& frame, const FramePrefix& prefix,
@@ -241,12 +243,13 @@ StatusOr<SealedFrame> FrameCodecContext::SealDelta(const RawFrame& frame, const 
     return Internal(absl::StrFormat("seal frame: %d bases of %d bytes are no prefix",
                                     prefix.bases.size(), prefix.bytes.size()));
   }
-  ASSIGN_OR_RETURN(Bytes delta, state_->Compress(frame.raw, prefix.bytes));
+  ASSIGN_OR_RETURN(const ByteSpan compressed_delta, state_->Compress(frame.raw, prefix.bytes));
+  Bytes delta(compressed_delta.begin(), compressed_delta.end());
   const auto cost = static_cast<double>(delta.size() + prefix.bases.size() * sizeof(BaseId));
   const double plain_guess = std::min(plain_share, 1.0) * static_cast<double>(frame.raw.size());
   if (cost >= kSurelyWorthwhile * plain_guess) {
-    ASSIGN_OR_RETURN(Bytes compressed, state_->Compress(frame.raw, {}));
-    SealedFrame plain = Plain(frame, std::move(compressed));
+    ASSIGN_OR_RETURN(const ByteSpan compressed, state_->Compress(frame.raw, {}));
+    SealedFrame plain = Plain(frame, compressed);
     if (cost >= kWorthwhileDelta * static_cast<double>(plain.stored.size())) {
       return Finish(frame, std::move(plain), {});
     }

@@ -15,6 +15,7 @@ constexpr char kTmpFolder[] = "tmp";
 // Owner of what PutIfAbsent writes.
 constexpr char kPutOwner[] = "put";
 constexpr size_t kWriteBytes = 1 * kMiB;
+constexpr size_t kUngatheredBytes = 128 * kKiB;  // a call more costs less than a copy
 constexpr size_t kOpenFiles = 64;
 constexpr int kPutAttempts = 3;
 
@@ -136,6 +137,10 @@ class LocalObjectWriter : public ObjectWriter {
 
   Status Append(ByteSpan bytes) override {
     if (tmp_ == nullptr) return Refuse();
+    if (bytes.size() >= kUngatheredBytes) {
+      RETURN_IF_ERROR(Flush());
+      return Write(bytes);
+    }
     while (!bytes.empty()) {
       const size_t size = std::min(bytes.size(), kWriteBytes - buffer_.size());
       cairn::Append(buffer_, bytes.first(size));
@@ -168,8 +173,13 @@ class LocalObjectWriter : public ObjectWriter {
 
   Status Flush() {
     if (buffer_.empty()) return OkStatus();
-    const Status written = tmp_->Append(buffer_);
+    const Status written = Write(buffer_);
     buffer_.clear();
+    return written;
+  }
+
+  Status Write(ByteSpan bytes) {
+    const Status written = tmp_->Append(bytes);
     if (written.ok()) return OkStatus();
     tmp_.reset();
     return Annotate(written, "write " + name_);
