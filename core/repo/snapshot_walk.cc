@@ -74,7 +74,7 @@ StatusOr<std::optional<Entry>> SnapshotWalk::Walk(const std::string& path,
   auto top = std::make_shared<Directory>();
   top->path = parent_path;
   top->handle = name.empty() ? nullptr : *parent;
-  top->traits = TraitsFor(pin.descriptor(), status->device);
+  top->traits = TraitsFor(pin.descriptor(), (*parent)->status().device);
   Slot& slot = top->spans.emplace_back().slots.emplace_back();
   slot.name = name;
   slot.status = *status;
@@ -341,7 +341,7 @@ void SnapshotWalk::StatNames(const Directory& d, Span& span, int descriptor) {
 
 // Finds each name's entry in the base's leaf, and which of them are unchanged by their witnesses.
 void SnapshotWalk::MatchBase(const Directory& d, Span& span) {
-  for (Slot& slot : span.slots) slot.witness = MakeWitness(slot.status, d.traits);
+  for (Slot& slot : span.slots) slot.witness = MakeWitness(slot.status, d.TraitsFor(slot));
   if (span.row && span.row->hash) {
     DirectoryHasher hasher;
     for (const Slot& slot : span.slots) hasher.Add(slot.name, slot.witness);
@@ -362,7 +362,8 @@ void SnapshotWalk::MatchBase(const Directory& d, Span& span) {
     if (slot.from_base) {
       took_over_ = true;
     } else {
-      slot.witness = WitnessToEarn(slot.witness, slot.status, d.before_stat, d.traits, remembered);
+      slot.witness =
+          WitnessToEarn(slot.witness, slot.status, d.before_stat, d.TraitsFor(slot), remembered);
     }
   }
 }

@@ -39,8 +39,9 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, Slot& slot, int des
     if (!first) return OkStatus();
     --d.pending;
   }
-  ASSIGN_OR_RETURN(const ReadEntry read, Reader(worker).Read(descriptor, slot.name.c_str(),
-                                                             slot.status, d.traits, slot.base));
+  ASSIGN_OR_RETURN(const ReadEntry read,
+                   Reader(worker).Read(descriptor, slot.name.c_str(), slot.status,
+                                       d.TraitsFor(slot), slot.base));
   FillSlot(d, slot, read);
   if (shared) inodes_.Publish(slot.status, read);
   return OkStatus();
@@ -67,12 +68,13 @@ void SnapshotWalk::FillSlot(const Directory& d, Slot& slot, const ReadEntry& rea
   slot.dropped = read.gone;
   slot.entry = read.entry;
   slot.entry.name = slot.name;
+  const FileSystemTraits& traits = d.TraitsFor(slot);
   // The witness is of the status that the content was read under.
-  if (!read.settled || slot.witness == 0 || IsRacy(read.status, d.before_stat, d.traits)) {
+  if (!read.settled || slot.witness == 0 || IsRacy(read.status, d.before_stat, traits)) {
     slot.witness = 0;
   } else {
-    const Witness read_under = MakeWitness(read.status, d.traits);
-    const bool settled = d.traits.own_clock || slot.witness == read_under;
+    const Witness read_under = MakeWitness(read.status, traits);
+    const bool settled = traits.own_clock || slot.witness == read_under;
     slot.witness = settled ? read_under : MakeTentative(read_under);
   }
   if (!slot.dropped) CountRead(d, slot, slot.base);

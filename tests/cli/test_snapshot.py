@@ -5,9 +5,11 @@
 import json
 import os
 import random
+import subprocess
+import time
 import unittest
 
-from harness import FAILED, SOURCES_UNREAD, USAGE, CairnTest, main
+from harness import BINARY, DONE, FAILED, SOURCES_UNREAD, USAGE, CairnTest, main
 
 
 class SourcesTest(CairnTest):
@@ -212,6 +214,25 @@ class ExcludeTest(CairnTest):
         for option in ("-x", "--one-file-system"):
             self.cairn("snapshot", "/dev", option, *rules)
             self.assertNotIn(inside, self.cairn("ls", "-R", "latest"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may mount")
+    def test_a_source_is_judged_by_what_is_mounted_there(self):
+        # Nobody knows how fine the times of a ramfs are, so that a file which is younger than two
+        # seconds is read again; on the file system below, it would be after some milliseconds.
+        script = """mount -t ramfs none "$1" || exit 77; echo content >"$1/file"
+                    "$2" -q snapshot "$1" && "$2" -q snapshot "$1" && "$2" --json snapshot "$1" """
+        for _ in range(5):
+            begin = time.monotonic()
+            done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", self.source, BINARY],
+                                  env=self.env, capture_output=True, check=False)
+            if done.returncode == 77 or time.monotonic() < begin + 1.5:
+                break
+        else:
+            self.skipTest("too slow: the file was two seconds old")
+        if done.returncode == 77:
+            self.skipTest("may not mount")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        self.assertEqual(json.loads(done.stdout.splitlines()[-1])["bytes_read"], len("content\n"))
 
 
 class LabelsTest(CairnTest):
