@@ -31,12 +31,13 @@ const char* JsonAction(FileVerdict verdict) {
   return verdict == FileVerdict::kChanged ? "modified" : VerdictName(verdict);
 }
 
-std::optional<SnapshotInfo> Newest(const std::vector<SnapshotInfo>& all, const std::string& host,
-                                   const std::function<bool(const SnapshotInfo&)>& wanted) {
-  std::optional<SnapshotInfo> newest;
-  for (const SnapshotInfo& snapshot : all) {
-    if (snapshot.host != host || !wanted(snapshot)) continue;
-    if (!newest || IsOlder(*newest, snapshot)) newest = snapshot;
+// Null if there is none.
+const SnapshotView* Newest(const std::vector<SnapshotView>& all, const std::string& host,
+                           const std::function<bool(const SnapshotInfo&)>& wanted) {
+  const SnapshotView* newest = nullptr;
+  for (const SnapshotView& snapshot : all) {
+    if (snapshot.info.host != host || !wanted(snapshot.info)) continue;
+    if (newest == nullptr || IsOlder(newest->info, snapshot.info)) newest = &snapshot;
   }
   return newest;
 }
@@ -109,13 +110,12 @@ void ReportWhileRunning(Output& output, SnapshotOptions& options) {
 StatusOr<ExpectedTotals> ExpectTotals(Repository& repository, const std::string& host,
                                       std::vector<std::string> paths) {
   std::sort(paths.begin(), paths.end());
-  ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> all, repository.SnapshotInfos());
-  const std::optional<SnapshotInfo> last =
+  ASSIGN_OR_RETURN(const std::vector<SnapshotView> all, repository.Snapshots());
+  const SnapshotView* const last =
       Newest(all, host, [&](const SnapshotInfo& snapshot) { return snapshot.paths == paths; });
-  if (!last) return ExpectedTotals{};
-  ASSIGN_OR_RETURN(const SnapshotView view, repository.FindSnapshot(last->id));
-  return ExpectedTotals{.files = view.object.statistics.files,
-                        .bytes = view.object.statistics.bytes};
+  if (last == nullptr) return ExpectedTotals{};
+  return ExpectedTotals{.files = last->object.statistics.files,
+                        .bytes = last->object.statistics.bytes};
 }
 
 ProgressState StateOf(const SnapshotProgress& progress, const ExpectedTotals& expected) {
@@ -131,7 +131,7 @@ ProgressState StateOf(const SnapshotProgress& progress, const ExpectedTotals& ex
 
 Status WarnOfEmptySources(Repository& repository, const std::string& host,
                           const std::vector<std::string>& paths, Output& output) {
-  std::optional<std::vector<SnapshotInfo>> all;
+  std::optional<std::vector<SnapshotView>> all;
   for (const std::string& path : paths) {
     std::error_code error;
     const bool is_empty =
@@ -139,18 +139,17 @@ Status WarnOfEmptySources(Repository& repository, const std::string& host,
         std::filesystem::is_empty(path, error);
     if (error || !is_empty) continue;
     if (!all) {
-      ASSIGN_OR_RETURN(all, repository.SnapshotInfos());
+      ASSIGN_OR_RETURN(all, repository.Snapshots());
     }
-    const std::optional<SnapshotInfo> last = Newest(*all, host, [&](const SnapshotInfo& snapshot) {
+    const SnapshotView* const last = Newest(*all, host, [&](const SnapshotInfo& snapshot) {
       return std::count(snapshot.paths.begin(), snapshot.paths.end(), path) > 0;
     });
-    if (!last) continue;
-    ASSIGN_OR_RETURN(const SnapshotView view, repository.FindSnapshot(last->id));
+    if (last == nullptr) continue;
     // What cannot be looked at is no reason to make no snapshot.
-    if (!HasEntries(repository, view, path).value_or(false)) continue;
+    if (!HasEntries(repository, *last, path).value_or(false)) continue;
     output.Warn(
         absl::StrFormat("%s is empty, and was not in snapshot %s; is something not mounted?",
-                        EscapeName(path), last->id.ShortHex()));
+                        EscapeName(path), last->info.id.ShortHex()));
   }
   return OkStatus();
 }
