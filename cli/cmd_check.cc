@@ -15,6 +15,7 @@
 #include "cli/table.h"
 #include "cli/text.h"
 #include "core/repo/check.h"
+#include "core/repo/duration.h"
 
 namespace cairn {
 namespace {
@@ -44,12 +45,15 @@ class CheckCommand : public Command {
   bool WritesJsonLines() const override { return true; }
 
  private:
+  Status SetReading(Context& context, CheckOptions& options) const;
   StatusOr<ReadSubset> Subset() const;
   static Json JsonOfResult(const CheckResult& result, double seconds);
   static void PrintResult(Output& output, const CheckResult& result, double seconds);
 
   bool read_data_ = false;
   std::optional<std::string> subset_;
+  std::optional<std::string> max_age_;
+  std::optional<std::string> time_budget_;
 };
 
 CLI::App* CheckCommand::Declare(CLI::App& app) {
@@ -61,20 +65,47 @@ CLI::App* CheckCommand::Declare(CLI::App& app) {
       "nothing, names the snapshots and paths that damage touches, and exits with 1 if there is "
       "any.",
       "  cairn check\n"
-      "  cairn check --read-data-subset 1/7\n");
+      "  cairn check --read-data-subset 1/7\n"
+      "  cairn check --max-age 30d --time-budget 20m\n");
   AddFlag(*command, "--read-data", read_data_, "Read every pack, and verify all that is in it");
   AddText(*command, "--read-data-subset", "PART", subset_,
           "A share of the packs at random (5%), or the n-th of m\nparts (1/7): m runs read "
           "everything");
+  AddText(*command, "--max-age", "DURATION", max_age_,
+          "Read what was not read back for so long (30d), or never,\nas this user's cache "
+          "remembers");
+  AddText(*command, "--time-budget", "TIME", time_budget_,
+          "Read what was not read back for the longest time first,\nand stop reading after TIME "
+          "(10m, 1h30m)");
   return command;
+}
+
+Status CheckCommand::SetReading(Context& context, CheckOptions& options) const {
+  ASSIGN_OR_RETURN(options.read_data, Subset());
+  if (max_age_) {
+    const StatusOr<CalendarDuration> age = ParseDuration(*max_age_);
+    if (!age.ok()) return AsUsage(age.status(), "--max-age");
+    options.read_before = SubtractDuration(context.now(), *age);
+  }
+  if (time_budget_) {
+    const StatusOr<int64_t> seconds = ParseRunTime(*time_budget_);
+    if (!seconds.ok()) return AsUsage(seconds.status(), "--time-budget");
+    options.read_seconds = *seconds;
+  }
+  return OkStatus();
 }
 
 StatusOr<ReadSubset> CheckCommand::Subset() const {
   ReadSubset subset;
+  if (subset_ && (max_age_ || time_budget_)) {
+    return UsageError(
+        "--read-data-subset reads a part at random, --max-age and --time-budget what is due; name "
+        "one of them");
+  }
   if (read_data_ && subset_) {
     return UsageError("--read-data reads everything, --read-data-subset a part; name one of them");
   }
-  if (read_data_) subset.kind = ReadSubset::Kind::kAll;
+  if (read_data_ || max_age_ || time_budget_) subset.kind = ReadSubset::Kind::kAll;
   if (!subset_) return subset;
   if (!subset_->empty() && subset_->back() == '%') {
     const StatusOr<double> share = ParsePercent(*subset_);
@@ -123,6 +154,11 @@ Json CheckCommand::JsonOfResult(const CheckResult& result, double seconds) {
   json["nodes"] = result.nodes;
   json["blobs"] = result.blobs;
   json["bytes_read"] = result.bytes_read;
+  json["packs_read"] = result.packs_read;
+  json["packs_recent"] = result.packs_recent;
+  json["bytes_recent"] = result.bytes_recent;
+  json["packs_left"] = result.packs_left;
+  json["bytes_left"] = result.bytes_left;
   json["unused_packs"] = result.unused_packs;
   json["packs_without_parity"] = result.packs_without_parity;
   json["suggest_repair_index"] =
@@ -147,7 +183,19 @@ void CheckCommand::PrintResult(Output& output, const CheckResult& result, double
   facts.Add("Checked", absl::StrFormat("%s, %s, %s, %s", Count(result.snapshots, "snapshot"),
                                        Count(result.packs, "pack"), Count(result.nodes, "node"),
                                        Count(result.blobs, "blob")));
-  facts.Add("Read", FormatBytes(result.bytes_read));
+  facts.Add("Read", result.packs_read == 0
+                        ? FormatBytes(result.bytes_read)
+                        : absl::StrFormat("%s, with %s whole", FormatBytes(result.bytes_read),
+                                          Count(result.packs_read, "pack")));
+  if (result.packs_recent > 0) {
+    facts.Add("Read lately", absl::StrFormat("%s, %s", Count(result.packs_recent, "pack"),
+                                             FormatBytes(result.bytes_recent)));
+  }
+  if (result.packs_left > 0) {
+    facts.Add("Left",
+              absl::StrFormat("%s, %s, as the time was up; the next run begins with them",
+                              Count(result.packs_left, "pack"), FormatBytes(result.bytes_left)));
+  }
   facts.Add("Time", FormatElapsed(seconds));
   facts.Print(output);
   if (result.unused_packs > 0) {
@@ -163,7 +211,7 @@ void CheckCommand::PrintResult(Output& output, const CheckResult& result, double
 
 StatusOr<ExitCode> CheckCommand::Run(Context& context) {
   CheckOptions options;
-  ASSIGN_OR_RETURN(options.read_data, Subset());
+  RETURN_IF_ERROR(SetReading(context, options));
   CheckProgress progress;
   options.threads = context.options().threads;
   options.stop = context.stop();

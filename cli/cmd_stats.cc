@@ -42,11 +42,35 @@ class StatsCommand : public Command {
   StatusOr<ExitCode> OfRepository(Context& context) const;
   StatusOr<ExitCode> OfSnapshot(Context& context) const;
   static Json JsonOf(const RepositoryStats& stats);
+  static Json JsonOf(const VerifiedBytes& verified);
   static void Print(Output& output, const RepositoryStats& stats);
 
   std::optional<std::string> snapshot_;
   FilterOptions filter_;
 };
+
+// Shares of the bytes of packs.
+std::string VerifiedText(const VerifiedBytes& verified, uint64_t all) {
+  const auto share = [&](uint64_t bytes) {
+    return absl::StrFormat("%.0f%%", 100 * Ratio(bytes, all));
+  };
+  std::string text;
+  for (size_t i = 0; i < verified.within.size(); ++i) {
+    text += absl::StrFormat("%s within %s, ", share(verified.within[i]),
+                            Count(static_cast<uint64_t>(VerifiedBytes::kDays[i]), "day"));
+  }
+  return absl::StrFormat("%s%s never", text, share(verified.never));
+}
+
+Json StatsCommand::JsonOf(const VerifiedBytes& verified) {
+  Json json = Json::object();
+  for (size_t i = 0; i < verified.within.size(); ++i) {
+    json[absl::StrFormat("within_days_%d", VerifiedBytes::kDays[i])] = verified.within[i];
+  }
+  json["longer_ago"] = verified.longer_ago;
+  json["never"] = verified.never;
+  return json;
+}
 
 Json StatsCommand::JsonOf(const RepositoryStats& stats) {
   Json json = JsonDocument();
@@ -67,6 +91,7 @@ Json StatsCommand::JsonOf(const RepositoryStats& stats) {
   json["packs"] = stats.packs;
   json["condemned_packs"] = stats.condemned_packs;
   json["condemned_bytes"] = stats.condemned_bytes;
+  json["verified_bytes"] = JsonOf(stats.verified);
   json["journal_records"] = stats.journal_records;
   json["journal_bytes"] = stats.journal_bytes;
   json["index_bytes"] = stats.index_bytes;
@@ -102,6 +127,9 @@ void StatsCommand::Print(Output& output, const RepositoryStats& stats) {
   if (stats.condemned_packs > 0) {
     facts.Add("To be freed", absl::StrFormat("%s, %s", Count(stats.condemned_packs, "pack"),
                                              FormatBytes(stats.condemned_bytes)));
+  }
+  if (stats.packs > 0) {
+    facts.Add("Read back", VerifiedText(stats.verified, stats.stored_bytes));
   }
   facts.Add("Journal", absl::StrFormat("%s, %s", Count(stats.journal_records, "record"),
                                        FormatBytes(stats.journal_bytes)));

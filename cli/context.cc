@@ -2,6 +2,8 @@
 #include "cli/context.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_format.h"
 #include "cli/error.h"
@@ -32,6 +34,8 @@ StatusOr<Repository*> Context::OpenRepository() {
 
   RepositoryOptions options;
   ASSIGN_OR_RETURN(options.cache_directory, CacheDirectory());
+  std::error_code error;
+  options.location = std::filesystem::canonical(name_, error).native();
   options.beside_damage = only_reads_;
   options.warn = [this](const std::string& message) { output_.Warn(message); };
   StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(**fs, options);

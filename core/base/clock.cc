@@ -8,13 +8,17 @@
 namespace cairn {
 namespace {
 
-class RealClock : public Clock {
+class KernelClock : public Clock {
  public:
+  explicit KernelClock(clockid_t clock) : clock_(clock) {}
   Timestamp Now() const override {
     timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock_, &now);
     return {now.tv_sec, static_cast<uint32_t>(now.tv_nsec)};
   }
+
+ private:
+  const clockid_t clock_;
 };
 
 std::tm LocalTime(const Timestamp& time) {
@@ -27,7 +31,12 @@ std::tm LocalTime(const Timestamp& time) {
 }  // namespace
 
 const Clock& SystemClock() {
-  static const RealClock clock;
+  static const KernelClock clock(CLOCK_REALTIME);
+  return clock;
+}
+
+const Clock& SteadyClock() {
+  static const KernelClock clock(CLOCK_MONOTONIC);
   return clock;
 }
 

@@ -23,6 +23,8 @@ class Clock {
 
 // CLOCK_REALTIME. Lives as long as the program.
 const Clock& SystemClock();
+// CLOCK_MONOTONIC, for spans of time: it counts from some moment, and nobody sets it.
+const Clock& SteadyClock();
 
 // "2026-11-20T14:30:05.000000000+01:00" in the local time zone.
 std::string FormatRfc3339(const Timestamp& time);

@@ -88,18 +88,19 @@ StatusOr<IndexHead> SeenHead(Repository& repository) {
 }
 
 StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known,
-                                 const CheckOptions& options, CheckFindings& findings) {
+                                 const CheckOptions& options, ReadBudget& budget,
+                                 CheckFindings& findings) {
   CheckResult result;
-  KnownDamage damage;
+  KnownDamage damage(findings);
   const JournalState& state = known.state;
   // Where it fails, the comparison tells.
   const Status refreshed = repository.RefreshForReading().status();
-  PackCheck packs(repository, state, options, findings, damage);
+  PackCheck packs(repository, state, options, budget, findings, damage);
   if (!known.whole) packs.LeaveIndexOut();
   RETURN_IF_ERROR(packs.Run());
   ASSIGN_OR_RETURN(Index* const index, packs.RightIndex());
-  RETURN_IF_ERROR(packs.CheckDeltas(*index));
-  CheckedBlobs blobs(*index, repository.store(), repository.hasher(), damage, findings);
+  RETURN_IF_ERROR(packs.CheckContent(*index));
+  CheckedBlobs blobs(*index, repository.store(), repository.hasher(), damage);
   TreeCheck trees(state, options, *index, blobs, findings);
   RETURN_IF_ERROR(trees.Run());
   RETURN_IF_ERROR(trees.Report(result));
@@ -129,6 +130,7 @@ StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options)
   // Keeps a prune that starts now from taking packs away meanwhile. It is only polite to others: on
   // a read-only or full disk the check goes without.
   StatusOr<std::unique_ptr<Session>> session = Session::Open(repository.fs(), "check");
+  ReadBudget budget(options);
   for (int attempt = 1;; ++attempt) {
     CheckFindings findings(options);
     CheckConfig(repository, findings);
@@ -140,7 +142,7 @@ StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options)
       RETURN_IF_ERROR((*session)->SetStart(known.state.head().number));
     }
     if (seen.ok() && known.whole) CompareHeads(*seen, known.state, findings);
-    ASSIGN_OR_RETURN(CheckResult result, CheckState(repository, known, options, findings));
+    ASSIGN_OR_RETURN(CheckResult result, CheckState(repository, known, options, budget, findings));
     result.damages = findings.Take();
     if (result.clean() || !known.whole || attempt == kCheckAttempts) return result;
     const StatusOr<bool> pruned = LostSomething(repository, known.state);

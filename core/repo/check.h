@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/base/stop.h"
 #include "core/repo/repository.h"
@@ -17,7 +18,7 @@
 namespace cairn {
 
 struct CheckProgress {
-  std::atomic<uint64_t> packs{0};
+  std::atomic<uint64_t> packs{0};  // done with: looked at, and read if they are to be
   std::atomic<uint64_t> total_packs{0};
   std::atomic<uint64_t> bytes_read{0};
   std::atomic<uint64_t> total_bytes{0};
@@ -36,6 +37,13 @@ struct ReadSubset {
 
 struct CheckOptions {
   ReadSubset read_data;
+  // Of these, only packs that were last read whole, and found right, before that moment, as this
+  // user's index remembers (verified_times.h), or never.
+  std::optional<Timestamp> read_before;
+  // No pack is begun when packs have been read for so many seconds. Those whose last reading is the
+  // longest ago come first.
+  std::optional<int64_t> read_seconds;
+  const Clock* steady_clock = &SteadyClock();  // for read_seconds
   int threads = 0;
   const StopFlag* stop = nullptr;
   CheckProgress* progress = nullptr;
@@ -67,6 +75,13 @@ struct CheckResult {
   uint64_t nodes = 0;  // distinct ones, decoded
   uint64_t blobs = 0;  // distinct ones, reachable
   uint64_t bytes_read = 0;
+  // Of the packs that read_data names, in bytes of files: read, not read as they were not long ago,
+  // and left as the time was up.
+  uint64_t packs_read = 0;
+  uint64_t packs_recent = 0;
+  uint64_t bytes_recent = 0;
+  uint64_t packs_left = 0;
+  uint64_t bytes_left = 0;
   uint64_t unused_packs = 0;  // named, and nothing in them is reachable: prune takes them
   // Whose parity was not placed before a power cut, or was removed: no damage, and `repair` makes
   // it.
@@ -79,7 +94,8 @@ inline constexpr size_t kMaxAffectedPaths = 10'000;
 
 // Reads configuration, journal and folds (both copies), every pack's footer, every node of every
 // snapshot, and sees that every blob is there with the size that is expected; with read_data also
-// every byte of the packs, and every blob's hash. The index is not believed: it is compared. Where
+// every byte of the packs, and every blob's hash; which packs were read and found right is
+// remembered. The index is not believed: it is compared. Where
 // something of the journal is lost, it says up to where the state is known, and checks what can
 // still be known (salvage.h). Open the repository beside damage for it.
 StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options);

@@ -37,30 +37,29 @@ std::vector<Damage> CheckFindings::Take() {
   return std::move(damages_);
 }
 
-void KnownDamage::AddPack(const PackName& pack, size_t finding) {
+void KnownDamage::AddPack(const PackName& pack, const std::string& what) {
   MutexLock lock(mutex_);
-  packs_.emplace(pack, finding);
+  if (packs_.contains(pack)) return;
+  packs_[pack] = findings_.Add({PackObject(pack), what});
 }
 
-void KnownDamage::AddFrame(const PackName& pack, uint32_t frame, size_t finding) {
+void KnownDamage::AddFrame(const PackName& pack, uint32_t frame, const std::string& what) {
   MutexLock lock(mutex_);
-  frames_.emplace(Key(pack, frame), finding);
+  if (frames_.contains(Key(pack, frame))) return;
+  frames_[Key(pack, frame)] = findings_.Add({FrameObject(pack, frame), what});
 }
 
-void KnownDamage::AddBlob(const PackName& pack, uint32_t ordinal, size_t finding) {
+void KnownDamage::AddBlob(const PackName& pack, uint32_t ordinal, const BlobRef& ref,
+                          const std::string& what) {
   MutexLock lock(mutex_);
-  blobs_.emplace(Key(pack, ordinal), finding);
+  if (blobs_.contains(Key(pack, ordinal))) return;
+  blobs_[Key(pack, ordinal)] = findings_.Add({BlobObject(ref), what});
 }
 
 bool KnownDamage::HasPlace(const PackName& pack, const Place& place) const {
   MutexLock lock(mutex_);
   return packs_.contains(pack) || frames_.contains(Key(pack, place.frame)) ||
          blobs_.contains(Key(pack, place.ordinal));
-}
-
-bool KnownDamage::HasFrame(const PackName& pack, uint32_t frame) const {
-  MutexLock lock(mutex_);
-  return frames_.contains(Key(pack, frame));
 }
 
 std::vector<KnownDamage::Piece> KnownDamage::Pieces() const {
@@ -155,10 +154,8 @@ StatusOr<Bytes> CheckedBlobs::ReadAt(const BlobRef& ref, const Place& place) {
   }
   const ByteSpan bytes = ByteSpan(*frame).subspan(place.offset, place.bytes);
   if (hasher_.Hash(ref.kind, bytes) != ref.id) {
-    const size_t finding =
-        findings_.Add({BlobObject(ref),
-                       "its bytes in " + FrameObject(pack, place.frame) + " do not have its id"});
-    damage_.AddBlob(pack, place.ordinal, finding);
+    damage_.AddBlob(pack, place.ordinal, ref,
+                    "its bytes in " + FrameObject(pack, place.frame) + " do not have its id");
     return DataLoss(BlobObject(ref) + " is damaged");
   }
   return Bytes(bytes.begin(), bytes.end());
@@ -178,8 +175,7 @@ StatusOr<FrameCache::Frame> CheckedBlobs::ReadFrameAt(const PackName& pack, cons
   Status status = stored.ok() ? prefix.status() : stored.status();
   if (status.ok()) status = codec_.Decode(*info, *stored, *prefix, *raw);
   if (!status.ok()) {
-    const Damage damage{FrameObject(pack, place.frame), std::string(Message(status))};
-    damage_.AddFrame(pack, place.frame, findings_.Add(damage));
+    damage_.AddFrame(pack, place.frame, std::string(Message(status)));
     return status;
   }
   bytes_read_ += stored->size();

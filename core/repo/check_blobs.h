@@ -42,14 +42,18 @@ class CheckFindings {
 // What is known to be damaged. Thread-safe.
 class KnownDamage {
  public:
-  // A pack whose footer cannot be had: nothing in it counts as there. `finding` is the number of
-  // the finding that says so.
-  void AddPack(const PackName& pack, size_t finding);
-  void AddFrame(const PackName& pack, uint32_t frame, size_t finding);
-  void AddBlob(const PackName& pack, uint32_t ordinal, size_t finding);
+  // `findings` must outlive it.
+  explicit KnownDamage(CheckFindings& findings) : findings_(findings) {}
+
+  // Each makes a finding that says `what`, unless the very same is known: several threads may come
+  // upon a damage.
+  //
+  // A pack whose footer cannot be had: nothing in it counts as there.
+  void AddPack(const PackName& pack, const std::string& what);
+  void AddFrame(const PackName& pack, uint32_t frame, const std::string& what);
+  void AddBlob(const PackName& pack, uint32_t ordinal, const BlobRef& ref, const std::string& what);
 
   bool HasPlace(const PackName& pack, const Place& place) const;
-  bool HasFrame(const PackName& pack, uint32_t frame) const;
 
   struct Piece {
     PackName pack;
@@ -65,7 +69,8 @@ class KnownDamage {
  private:
   using Key = std::pair<PackName, uint32_t>;
 
-  mutable Mutex mutex_;
+  CheckFindings& findings_;
+  mutable Mutex mutex_;  // held while a finding is added, and told
   absl::flat_hash_map<PackName, size_t> packs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Key, size_t> frames_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Key, size_t> blobs_ ABSL_GUARDED_BY(mutex_);
@@ -75,9 +80,8 @@ class KnownDamage {
 class CheckedBlobs : public BlobSource {
  public:
   // All must outlive it.
-  CheckedBlobs(Index& index, ObjectStore& store, const BlobHasher& hasher, KnownDamage& damage,
-               CheckFindings& findings)
-      : index_(index), store_(store), hasher_(hasher), damage_(damage), findings_(findings) {}
+  CheckedBlobs(Index& index, ObjectStore& store, const BlobHasher& hasher, KnownDamage& damage)
+      : index_(index), store_(store), hasher_(hasher), damage_(damage) {}
 
   struct Places {
     PlaceList all;
@@ -105,7 +109,6 @@ class CheckedBlobs : public BlobSource {
   ObjectStore& store_;
   const BlobHasher& hasher_;
   KnownDamage& damage_;
-  CheckFindings& findings_;
   FrameCodecContext codec_{1};  // decoding needs no level
   FrameCache frames_{kCacheBytes};
   absl::flat_hash_map<PackNumber, PackName> names_;

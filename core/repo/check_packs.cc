@@ -8,6 +8,7 @@
 
 #include "core/base/worker_pool.h"
 #include "core/index/memory_index.h"
+#include "core/repo/verified_times.h"
 #include "core/store/pack_mend.h"
 #include "core/store/parity.h"
 
@@ -23,19 +24,32 @@ bool SamePlace(const Place& place, const IndexPack& pack, const BlobInfo& blob, 
 
 }  // namespace
 
+void ReadBudget::Start() {
+  if (end_ || !options_.read_seconds) return;
+  end_ = options_.steady_clock->Now();
+  end_->seconds += *options_.read_seconds;
+}
+
+bool ReadBudget::IsUsedUp() const { return end_ && options_.steady_clock->Now() >= *end_; }
+
 PackCheck::PackCheck(Repository& repository, const JournalState& state, const CheckOptions& options,
-                     CheckFindings& findings, KnownDamage& damage)
+                     ReadBudget& budget, CheckFindings& findings, KnownDamage& damage)
     : repository_(repository),
       state_(state),
       options_(options),
+      budget_(budget),
       findings_(findings),
       damage_(damage) {
   ChoosePacks();
+  for (Pack& pack : packs_) {
+    if (pack.read) to_read_.push_back(&pack);
+  }
+  if (options_.read_before || options_.read_seconds) ChooseByTime();
 }
 
 void PackCheck::ChoosePacks() {
   for (const auto& [name, entry] : state_.packs()) {
-    if (entry.state != PackState::kPurged) packs_.push_back({&entry, false});
+    if (entry.state != PackState::kPurged) packs_.emplace_back().entry = &entry;
   }
   const ReadSubset& subset = options_.read_data;
   switch (subset.kind) {
@@ -64,33 +78,43 @@ void PackCheck::ChoosePacks() {
   }
 }
 
+void PackCheck::ChooseByTime() {
+  const Timestamp now = repository_.options().clock->Now();
+  if (const auto reader = repository_.index().Read(); reader.ok()) {
+    for (Pack* const pack : to_read_) {
+      pack->last_read = FindVerifiedTime(**reader, repository_, pack->entry->info.name, now);
+    }
+  }
+  std::ranges::stable_sort(to_read_, {}, [](const Pack* pack) { return pack->last_read; });
+  if (!options_.read_before) return;
+  const auto recent = std::ranges::find_if(to_read_, [this](const Pack* pack) {
+    return pack->last_read && *pack->last_read >= *options_.read_before;
+  });
+  recent_.assign(recent, to_read_.end());
+  for (auto pack = recent; pack != to_read_.end(); ++pack) (*pack)->read = false;
+  to_read_.erase(recent, to_read_.end());
+}
+
 Status PackCheck::Run() {
   if (options_.progress != nullptr) {
     options_.progress->total_packs = packs_.size();
     uint64_t bytes = 0;
-    for (const Pack& pack : packs_) bytes += pack.read ? pack.entry->info.bytes : 0;
+    for (const Pack* const pack : to_read_) bytes += pack->entry->info.bytes;
     options_.progress->total_bytes = bytes;
   }
-  const int threads = WorkerCount(options_.threads);
-  std::vector<FrameCodecContext> codecs;
-  for (int i = 0; i < threads; ++i) codecs.emplace_back(/*compression_level=*/1);
   {
-    WorkerPool pool(threads);
-    for (const Pack& pack : packs_) {
-      pool.Submit([this, &pack, &codecs](int worker) {
+    WorkerPool pool(WorkerCount(options_.threads));
+    for (Pack& pack : packs_) {
+      pool.Submit([this, &pack](int) {
         Status status = CheckStop(options_.stop);
-        if (status.ok()) status = CheckPack(pack, codecs[worker]);
-        if (options_.progress != nullptr) ++options_.progress->packs;
-        MutexLock lock(failure_mutex_);
-        if (failure_.ok()) failure_ = std::move(status);
+        if (status.ok()) CheckPack(pack);
+        if (options_.progress != nullptr && !pack.read) ++options_.progress->packs;
+        Keep(std::move(status));
       });
     }
     pool.Wait();
   }
-  {
-    MutexLock lock(failure_mutex_);
-    if (!failure_.ok()) return std::move(failure_);
-  }
+  RETURN_IF_ERROR(TakeFailure());
   if (!index_is_wrong_) {
     const StatusOr<std::string> difference = CompareWholeIndex();
     if (!difference.ok()) IndexIsWrong(std::string(Message(difference.status())));
@@ -99,7 +123,17 @@ Status PackCheck::Run() {
   return OkStatus();
 }
 
-Status PackCheck::CheckPack(const Pack& pack, FrameCodecContext& codec) {
+void PackCheck::Keep(Status failure) {
+  MutexLock lock(failure_mutex_);
+  if (failure_.ok()) failure_ = std::move(failure);
+}
+
+Status PackCheck::TakeFailure() {
+  MutexLock lock(failure_mutex_);
+  return std::exchange(failure_, OkStatus());
+}
+
+void PackCheck::CheckPack(Pack& pack) {
   const PackInfo& info = pack.entry->info;
   // The store may still have a file open that has lost its name.
   const StatusOr<uint64_t> size = repository_.store().Size(PackObjectName(info.name));
@@ -111,27 +145,25 @@ Status PackCheck::CheckPack(const Pack& pack, FrameCodecContext& codec) {
   }
   if (!footer.ok()) {
     a_footer_is_missing_ = true;
-    damage_.AddPack(info.name,
-                    findings_.Add({PackObject(info.name), std::string(Message(footer.status()))}));
-    return OkStatus();
+    damage_.AddPack(info.name, std::string(Message(footer.status())));
+    return;
   }
   CheckParity(pack);
   places_ += footer->blobs.size();
-  if (!index_is_wrong_) {
-    const StatusOr<std::string> difference = CompareWithIndex(*pack.entry, *footer);
-    if (!difference.ok()) IndexIsWrong(std::string(Message(difference.status())));
-    if (difference.ok() && !difference->empty()) {
-      IndexIsWrong(PackObject(info.name) + ": " + *difference);
-    }
+  if (index_is_wrong_) return;
+  const StatusOr<std::string> difference = CompareWithIndex(*pack.entry, *footer);
+  if (!difference.ok()) IndexIsWrong(std::string(Message(difference.status())));
+  if (difference.ok() && !difference->empty()) {
+    IndexIsWrong(PackObject(info.name) + ": " + *difference);
   }
-  return pack.read ? ReadFrames(info, *footer, codec, nullptr) : OkStatus();
 }
 
-void PackCheck::CheckParity(const Pack& pack) {
+void PackCheck::CheckParity(Pack& pack) {
   const PackInfo& info = pack.entry->info;
   if ((info.content & kPackHasParity) == 0) return;
   PackMender mender(repository_.store(), repository_.config().id, SessionId{}, options_.stop);
-  const Status status = pack.read ? mender.VerifyParity(info) : mender.VerifyParitySize(info);
+  const Status status = mender.VerifyParitySize(info);
+  pack.has_parity = status.ok();
   if (status.code() == StatusCode::kNotFound) {
     ++packs_without_parity_;
   } else if (!status.ok() && status.code() != StatusCode::kCancelled) {
@@ -152,47 +184,14 @@ void PackCheck::Report(CheckResult& result) {
   result.packs = packs_.size();
   result.packs_without_parity = packs_without_parity_;
   result.bytes_read += bytes_read_;
-}
-
-Status PackCheck::ReadFrames(const PackInfo& info, const PackFooter& footer,
-                             FrameCodecContext& codec, CheckedBlobs* bases) {
-  Bytes raw;
-  size_t next_blob = 0;
-  for (uint32_t number = 0; number < footer.frames.size(); ++number) {
-    RETURN_IF_ERROR(CheckStop(options_.stop));
-    const FrameInfo& frame = footer.frames[number];
-    const size_t first_blob = next_blob;
-    while (next_blob < footer.blobs.size() && footer.blobs[next_blob].frame == number) ++next_blob;
-
-    // One that lacks a base was found already.
-    if (frame.bases.empty() != (bases == nullptr) || damage_.HasFrame(info.name, number)) continue;
-    const StatusOr<Bytes> stored = ReadFrame(repository_.store(), info.name, frame);
-    const StatusOr<Bytes> prefix = bases == nullptr ? Bytes() : bases->ReadPrefix(frame.bases);
-    Status status = stored.ok() ? prefix.status() : stored.status();
-    if (status.ok()) status = codec.Decode(frame, *stored, *prefix, raw);
-    bytes_read_ += frame.stored_bytes;
-    if (options_.progress != nullptr) options_.progress->bytes_read += frame.stored_bytes;
-    if (!status.ok()) {
-      const size_t finding =
-          findings_.Add({FrameObject(info.name, number), std::string(Message(status))});
-      damage_.AddFrame(info.name, number, finding);
-      continue;
-    }
-    const auto blobs = std::span(footer.blobs).subspan(first_blob, next_blob - first_blob);
-    VerifyBlobs(info.name, number, blobs, first_blob, raw);
+  result.packs_read = std::min(next_to_read_.load(), to_read_.size());
+  for (size_t i = result.packs_read; i < to_read_.size(); ++i) {
+    ++result.packs_left;
+    result.bytes_left += to_read_[i]->entry->info.bytes;
   }
-  return OkStatus();
-}
-
-void PackCheck::VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
-                            size_t first_ordinal, ByteSpan raw) {
-  for (size_t i = 0; i < blobs.size(); ++i) {
-    const BlobInfo& blob = blobs[i];
-    // The footer was checked: its blobs fill the frame.
-    if (repository_.VerifyBlob(blob.ref, raw.subspan(blob.offset, blob.bytes)).ok()) continue;
-    const size_t finding = findings_.Add(
-        {BlobObject(blob.ref), "its bytes in " + FrameObject(pack, frame) + " do not have its id"});
-    damage_.AddBlob(pack, static_cast<uint32_t>(first_ordinal + i), finding);
+  for (const Pack* const pack : recent_) {
+    ++result.packs_recent;
+    result.bytes_recent += pack->entry->info.bytes;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,46 +19,68 @@
 
 namespace cairn {
 
+// How long packs may be read, counted from the first Start. Used by one thread until it is started,
+// then thread-safe.
+class ReadBudget {
+ public:
+  // `options` must outlive it.
+  explicit ReadBudget(const CheckOptions& options) : options_(options) {}
+  void Start();
+  bool IsUsedUp() const;
+
+ private:
+  const CheckOptions& options_;
+  std::optional<Timestamp> end_;  // by the options' clock
+};
+
 // One for each check. Not to be used from two threads at once.
 class PackCheck {
  public:
   // All must outlive it.
   PackCheck(Repository& repository, const JournalState& state, const CheckOptions& options,
-            CheckFindings& findings, KnownDamage& damage);
+            ReadBudget& budget, CheckFindings& findings, KnownDamage& damage);
 
   // The index is not compared, and not used: nothing says what it should be.
   void LeaveIndexOut();
 
-  // Looks at every pack's ends, reads those that the options choose, and compares the index. What
-  // is wrong with the repository is a finding; errors are those that end the check.
+  // Looks at every pack's ends, and compares the index. What is wrong with the repository is a
+  // finding; errors are those that end the check.
   Status Run();
 
   // After Run: the repository's index if it is right, else one that was made from the footers.
   StatusOr<Index*> RightIndex();
-  // After RightIndex, with that: that all bases are there; and reads the delta frames, which Run
-  // leaves out, of the packs that the options choose.
-  Status CheckDeltas(Index& index);
-  // After Run: marks the damage of which every blob stands whole somewhere else too.
+  // After RightIndex, with that: reads the packs that the options choose, while there is time, and
+  // sees that the bases of all are there.
+  Status CheckContent(Index& index);
+  // After CheckContent: marks the damage of which every blob stands whole somewhere else too.
   Status MarkHarmless(CheckedBlobs& blobs);
-  // After CheckDeltas: marks the damage that parity mends, and fills in what the result says of
+  // After CheckContent: marks the damage that parity mends, and fills in what the result says of
   // packs.
   void Report(CheckResult& result);
 
  private:
   struct Pack {
     const PackEntry* entry = nullptr;
-    bool read = false;  // whole
+    bool read = false;        // whole
+    bool has_parity = false;  // of the right size
+    std::optional<Timestamp> last_read;
   };
+  struct Reader;
 
   void ChoosePacks();
-  Status CheckPack(const Pack& pack, FrameCodecContext& codec);
-  void CheckParity(const Pack& pack);
-  // Plain frames, or with `bases` the delta frames, whose bases it reads from there.
-  Status ReadFrames(const PackInfo& info, const PackFooter& footer, FrameCodecContext& codec,
-                    CheckedBlobs* bases);
-  Status CheckBases(Index& index);
-  void VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
+  void ChooseByTime();
+  void CheckPack(Pack& pack);
+  void CheckParity(Pack& pack);
+
+  Status ReadPacks(Index& index);
+  Status ReadPack(const Pack& pack, Reader& reader);
+  // Whether everything in the pack is right.
+  StatusOr<bool> ReadFrames(const PackInfo& info, const PackFooter& footer, Reader& reader);
+  bool VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
                    size_t first_ordinal, ByteSpan raw);
+  Status CheckBases(Index& index);
+  void Keep(Status failure);
+  Status TakeFailure();
 
   // What differs, or nothing.
   StatusOr<std::string> CompareWithIndex(const PackEntry& entry, const PackFooter& footer);
@@ -67,10 +90,14 @@ class PackCheck {
   Repository& repository_;
   const JournalState& state_;
   const CheckOptions& options_;
+  ReadBudget& budget_;
   CheckFindings& findings_;
   KnownDamage& damage_;
 
-  std::vector<Pack> packs_;  // that are not purged, by name
+  std::vector<Pack> packs_;          // that are not purged, by name
+  std::vector<Pack*> to_read_;       // in this order
+  std::vector<const Pack*> recent_;  // would be read, but for read_before
+  std::atomic<size_t> next_to_read_{0};
   std::atomic<uint64_t> places_{0};
   std::atomic<uint64_t> bytes_read_{0};
   std::atomic<uint64_t> packs_without_parity_{0};

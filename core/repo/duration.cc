@@ -2,6 +2,8 @@
 #include "core/repo/duration.h"
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "core/repo/local_calendar.h"
 
@@ -15,10 +17,17 @@ struct Unit {
   int64_t CalendarDuration::*amount;
 };
 
-constexpr Unit kUnits[] = {
+constexpr Unit kCalendarUnits[] = {
     {"y", &CalendarDuration::years},   {"m", &CalendarDuration::months},
     {"w", &CalendarDuration::weeks},   {"d", &CalendarDuration::days},
     {"h", &CalendarDuration::hours},   {"min", &CalendarDuration::minutes},
+    {"s", &CalendarDuration::seconds},
+};
+// Nobody lets a program run for months.
+constexpr Unit kRunTimeUnits[] = {
+    {"h", &CalendarDuration::hours},
+    {"m", &CalendarDuration::minutes},
+    {"min", &CalendarDuration::minutes},
     {"s", &CalendarDuration::seconds},
 };
 
@@ -33,46 +42,56 @@ std::string_view TakeWhile(std::string_view& rest, Predicate is_wanted) {
   return taken;
 }
 
-Status NotADuration(std::string_view text, std::string_view why) {
-  std::string message = "'";
-  message.append(text).append("' is not a duration (").append(why);
-  message.append("): write numbers with units, such as 30d, 2y5m7d3h or 90min; the units are ");
-  message.append("y, m (months), w, d, h, min (minutes), s");
-  return InvalidArgument(message);
-}
-
-}  // namespace
-
-StatusOr<CalendarDuration> ParseDuration(std::string_view text) {
+// `how` says what would be right.
+StatusOr<CalendarDuration> ParseUnits(std::string_view text, std::span<const Unit> units,
+                                      std::string_view how) {
+  const auto refuse = [&](std::string_view why) {
+    std::string message = "'";
+    message.append(text).append("' is not a duration (").append(why);
+    return InvalidArgument(message.append("): write numbers with units, such as ").append(how));
+  };
   CalendarDuration duration;
-  unsigned seen = 0;
+  std::vector<int64_t CalendarDuration::*> seen;
   std::string_view rest = text;
-  if (rest.empty()) return NotADuration(text, "it is empty");
+  if (rest.empty()) return refuse("it is empty");
   while (!rest.empty()) {
     const std::string_view digits = TakeWhile(rest, IsDigit);
-    if (digits.empty()) return NotADuration(text, "a number is missing");
+    if (digits.empty()) return refuse("a number is missing");
     int64_t number = 0;
     for (char digit : digits) {
       number = number * 10 + (digit - '0');
-      if (number > kMaxNumber) return NotADuration(text, "a number is over a million");
+      if (number > kMaxNumber) return refuse("a number is over a million");
     }
     const std::string_view name = TakeWhile(rest, [](char c) { return !IsDigit(c); });
-    const Unit* unit = std::find_if(std::begin(kUnits), std::end(kUnits),
-                                    [&](const Unit& candidate) { return candidate.name == name; });
-    if (unit == std::end(kUnits)) {
-      return NotADuration(text, name.empty() ? "a unit is missing" : "a unit is unknown");
+    const auto unit = std::ranges::find(units, name, &Unit::name);
+    if (unit == units.end()) {
+      return refuse(name.empty() ? "a unit is missing" : "a unit is unknown");
     }
-    const unsigned bit = 1u << (unit - kUnits);
-    if ((seen & bit) != 0) return NotADuration(text, "a unit stands twice");
-    seen |= bit;
+    if (std::ranges::find(seen, unit->amount) != seen.end()) return refuse("a unit stands twice");
+    seen.push_back(unit->amount);
     duration.*unit->amount = number;
   }
   return duration;
 }
 
+}  // namespace
+
+StatusOr<CalendarDuration> ParseDuration(std::string_view text) {
+  return ParseUnits(
+      text, kCalendarUnits,
+      "30d, 2y5m7d3h or 90min; the units are y, m (months), w, d, h, min (minutes), s");
+}
+
+StatusOr<int64_t> ParseRunTime(std::string_view text) {
+  ASSIGN_OR_RETURN(
+      const CalendarDuration time,
+      ParseUnits(text, kRunTimeUnits, "10m or 1h30m; the units are h, m or min (minutes), s"));
+  return (time.hours * 60 + time.minutes) * 60 + time.seconds;
+}
+
 std::string FormatDuration(const CalendarDuration& duration) {
   std::string text;
-  for (const Unit& unit : kUnits) {
+  for (const Unit& unit : kCalendarUnits) {
     const int64_t amount = duration.*unit.amount;
     if (amount != 0) text.append(std::to_string(amount)).append(unit.name);
   }

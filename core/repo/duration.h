@@ -30,6 +30,10 @@ struct CalendarDuration {
 // (minutes), s. INVALID_ARGUMENT for anything else, and for numbers over a million.
 StatusOr<CalendarDuration> ParseDuration(std::string_view text);
 
+// The length of a run, in seconds: h, m or min (minutes), s, as in 10m and 1h30m. INVALID_ARGUMENT
+// as above.
+StatusOr<int64_t> ParseRunTime(std::string_view text);
+
 // Such that ParseDuration gives the same; "0s" for nothing.
 std::string FormatDuration(const CalendarDuration& duration);
 

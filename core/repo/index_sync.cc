@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "core/base/coding.h"
 #include "core/base/random.h"
+#include "core/repo/verified_times.h"
 
 namespace cairn {
 namespace {
@@ -28,6 +29,13 @@ IndexHead ToIndexHead(const JournalHead& head) { return {head.number, head.hash}
 Status SetHead(IndexWriter& writer, const JournalHead& head, const RecordHash& predecessor) {
   RETURN_IF_ERROR(writer.SetHead(ToIndexHead(head)));
   return writer.PutNote(AsBytes(kPredecessorNote), predecessor.span());
+}
+
+Status TakePacksOut(IndexWriter& writer, const std::vector<PackName>& names) {
+  for (const PackName& name : names) {
+    RETURN_IF_ERROR(writer.RemoveNotes(VerifiedTimePrefix(name)));
+  }
+  return writer.RemovePacks(names);
 }
 
 IndexSnapshot ToIndexSnapshot(const SnapshotRecord& record) {
@@ -200,7 +208,7 @@ Status IndexSync::AddRecord(const Record& record, const std::vector<IndexSnapsho
   for (const PackName& name : entries.condemn) {
     RETURN_IF_ERROR(writer.SetPackState(name, PackState::kCondemned));
   }
-  if (!entries.purge.empty()) RETURN_IF_ERROR(writer.RemovePacks(entries.purge));
+  if (!entries.purge.empty()) RETURN_IF_ERROR(TakePacksOut(writer, entries.purge));
   for (const SnapshotEntry& snapshot : entries.snapshots) {
     RETURN_IF_ERROR(
         writer.PutSnapshot({snapshot.id, record.number, false, std::nullopt, snapshot.object}));
@@ -245,7 +253,7 @@ StatusOr<bool> IndexSync::ApplyState(const JournalState& state) {
                    [](const PackEntry& a, const PackEntry& b) { return a.named_at < b.named_at; });
   ASSIGN_OR_RETURN(const RecordHash predecessor, PredecessorOf(state.head()));
   return AddPacks(missing, basis, [&](IndexWriter& writer) -> Status {
-    if (!gone.empty()) RETURN_IF_ERROR(writer.RemovePacks(gone));
+    if (!gone.empty()) RETURN_IF_ERROR(TakePacksOut(writer, gone));
     for (const auto& [name, pack_state] : changed) {
       RETURN_IF_ERROR(writer.SetPackState(name, pack_state));
     }

@@ -36,6 +36,9 @@ struct RepositoryOptions {
   // The index lies in a folder of it that is named after the repository. Empty: the index is kept
   // in memory only and made anew (tests; nothing to keep).
   std::string cache_directory;
+  // Where the repository lies, such as an absolute path: what is remembered of this very copy of it
+  // is told by that from what holds for every copy. May be empty.
+  std::string location;
   const Clock* clock = &SystemClock();
   size_t frame_cache_bytes = 32 * kMiB;
   // Told to people: "the index cannot be written, ...". May be empty.

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "core/base/worker_pool.h"
 #include "core/repo/mark.h"
+#include "core/repo/verified_times.h"
 
 namespace cairn {
 namespace {
@@ -37,7 +38,25 @@ Status CountDeltas(IndexReader& reader, const IndexPack& pack, RepositoryStats& 
   return OkStatus();
 }
 
-Status CountPacks(IndexReader& reader, RepositoryStats& stats) {
+void CountVerified(const std::optional<Timestamp>& time, const Timestamp& now, uint64_t bytes,
+                   VerifiedBytes& verified) {
+  if (!time) {
+    verified.never += bytes;
+    return;
+  }
+  constexpr int64_t kSecondsOfDay = 86'400;
+  bool lately = false;
+  for (size_t i = 0; i < verified.within.size(); ++i) {
+    const int64_t since = now.seconds - VerifiedBytes::kDays[i] * kSecondsOfDay;
+    if (*time < Timestamp{since, now.nanoseconds}) continue;
+    verified.within[i] += bytes;
+    lately = true;
+  }
+  if (!lately) verified.longer_ago += bytes;
+}
+
+Status CountPacks(const Repository& repository, IndexReader& reader, RepositoryStats& stats) {
+  const Timestamp now = repository.options().clock->Now();
   Status failure;
   RETURN_IF_ERROR(reader.ForEachPack([&](const IndexPack& pack) {
     if (pack.state == PackState::kPurged) return true;
@@ -45,6 +64,8 @@ Status CountPacks(IndexReader& reader, RepositoryStats& stats) {
     ++stats.packs;
     stats.frames += pack.frames;
     stats.stored_bytes += pack.info.bytes;
+    CountVerified(FindVerifiedTime(reader, repository, pack.info.name, now), now, pack.info.bytes,
+                  stats.verified);
     if (pack.state == PackState::kCondemned) {
       ++stats.condemned_packs;
       stats.condemned_bytes += pack.info.bytes;
@@ -103,7 +124,7 @@ StatusOr<RepositoryStats> StatsOfRepository(Repository& repository) {
   }
   {
     ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-    RETURN_IF_ERROR(CountPacks(*reader, stats));
+    RETURN_IF_ERROR(CountPacks(repository, *reader, stats));
     RETURN_IF_ERROR(CountBlobs(*reader, stats));
   }
   ASSIGN_OR_RETURN(const uint64_t records, BytesIn(repository.store(), "journal"));

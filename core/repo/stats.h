@@ -2,6 +2,7 @@
 // How large a repository or a snapshot is, and what it shares.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,15 @@
 #include "core/store/sessions.h"
 
 namespace cairn {
+
+// Bytes of packs by when they were last read back whole by `check` and found right, as this user's
+// index remembers it (verified_times.h).
+struct VerifiedBytes {
+  static constexpr std::array<int, 4> kDays = {1, 7, 30, 90};
+  std::array<uint64_t, 4> within{};  // the last so many days; each includes the ones before
+  uint64_t longer_ago = 0;
+  uint64_t never = 0;
+};
 
 struct RepositoryStats {
   uint64_t snapshots = 0;
@@ -30,6 +40,7 @@ struct RepositoryStats {
   uint64_t packs = 0;
   uint64_t condemned_packs = 0;
   uint64_t condemned_bytes = 0;
+  VerifiedBytes verified;        // of stored_bytes
   uint64_t journal_records = 0;  // number of the head
   uint64_t journal_bytes = 0;
   uint64_t index_bytes = 0;

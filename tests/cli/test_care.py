@@ -151,6 +151,62 @@ class CheckTest(CairnTest):
             self.fails(USAGE, "check", "--read-data-subset", bad)
         self.fails(USAGE, "check", "--read-data", "--read-data-subset", "1/2")
 
+    def make_packs(self):
+        for number in range(3):
+            self.write(f"more{number}", os.urandom(100000))
+            self.cairn("snapshot", self.source)
+        return len(self.packs())
+
+    def test_max_age(self):
+        packs = self.make_packs()
+        self.cairn("check", "--read-data-subset", "1/2")
+        half = (packs + 1) // 2
+        due = self.summary("check", "--max-age", "30d")
+        self.assertEqual((due["packs_recent"], due["packs_read"], due["packs_left"]),
+                         (half, packs - half, 0))
+        self.assertGreater(due["bytes_recent"], 100000)
+        text = self.cairn("check", "--max-age", "1h")
+        self.assertIn(f"{packs} packs", text.partition("Read lately:")[2])
+        self.assertIn("no damage found", text)
+        # Damage in what was read lately is not seen, and is when its time comes.
+        self.damage(max(self.packs(), key=os.path.getsize))
+        self.assertEqual(self.summary("check", "--max-age", "30d")["packs_read"], 0)
+        self.assertEqual(self.summary("check", "--max-age", "0s", code=FAILED)["packs_read"], packs)
+        self.assertEqual(self.summary("check", "--max-age", "30d", code=FAILED)["packs_read"], 1)
+        for bad in ("", "30", "x", "-1d"):
+            self.fails(USAGE, "check", "--max-age", bad)
+        self.fails(USAGE, "check", "--max-age", "1d", "--read-data-subset", "1/2")
+
+    def test_time_budget(self):
+        packs = self.make_packs()
+        none = self.summary("check", "--time-budget", "0s")
+        self.assertEqual((none["packs_read"], none["packs_left"]), (0, packs))
+        self.assertGreater(none["bytes_left"], 600000)
+        self.assertIn(f"{packs} packs", self.cairn("check", "--time-budget", "0m").partition(
+            "Left:")[2])
+        done = self.summary("check", "--time-budget", "10m", "--max-age", "1d", "--read-data")
+        self.assertEqual((done["packs_read"], done["packs_left"]), (packs, 0))
+        self.damage(self.packs()[0])
+        self.cairn("check", "--time-budget", "0s")
+        self.cairn("check", "--time-budget", "1h30m", code=FAILED)
+        for bad in ("", "10", "1d", "-1m"):
+            self.fails(USAGE, "check", "--time-budget", bad)
+        self.fails(USAGE, "check", "--time-budget", "1m", "--read-data-subset", "5%")
+
+    def test_what_was_read_is_remembered_of_this_copy_only(self):
+        self.cairn("check", "--read-data")
+        stats = self.json("stats")
+        self.assertEqual(stats["verified_bytes"]["within_days_1"], stats["stored_bytes"])
+        self.assertEqual(stats["verified_bytes"]["never"], 0)
+        self.assertIn("100% within 1 day", self.cairn("stats"))
+        shutil.copytree(self.repo, self.root / "copy")
+        copy = self.json("-r", self.root / "copy", "stats")
+        self.assertEqual(copy["verified_bytes"]["never"], copy["stored_bytes"])
+        self.assertEqual(self.summary("-r", "copy", "check", "--max-age", "1d")["packs_recent"], 0)
+        self.assertGreater(self.summary("check", "--max-age", "1d")["packs_recent"], 0)
+        shutil.rmtree(self.cache)
+        self.assertEqual(self.summary("check", "--max-age", "1d")["packs_recent"], 0)
+
 
 class StatsTest(CairnTest):
     def test_of_the_repository(self):

@@ -41,7 +41,7 @@ CONTRACT = {
     "hold": ["--host", "--tag", "--path"],
     "release": ["--host", "--tag", "--path"],
     "tag": ["--add", "--remove", "--set", "--host", "--tag", "--path"],
-    "check": ["--read-data", "--read-data-subset"],
+    "check": ["--read-data", "--read-data-subset", "--max-age", "--time-budget"],
     "repair": ["--from", "-n,--dry-run"],
     "stats": ["--host", "--tag", "--path"],
     "index": [],

@@ -41,6 +41,16 @@ TEST(DurationTest, MIsMonthsAndMinIsMinutes) {
   EXPECT_THAT(ParseDuration("5m6min"), IsOkAndHolds(CalendarDuration{.months = 5, .minutes = 6}));
 }
 
+TEST(DurationTest, ARunTimeHasMinutesAndNoMonths) {
+  EXPECT_THAT(ParseRunTime("10m"), IsOkAndHolds(600));
+  EXPECT_THAT(ParseRunTime("10min"), IsOkAndHolds(600));
+  EXPECT_THAT(ParseRunTime("1h30m5s"), IsOkAndHolds(5405));
+  EXPECT_THAT(ParseRunTime("0s"), IsOkAndHolds(0));
+  for (const char* text : {"", "10", "1d", "1m1min", "m"}) {
+    EXPECT_THAT(ParseRunTime(text), StatusIs(StatusCode::kInvalidArgument)) << text;
+  }
+}
+
 TEST(DurationTest, UnitsMayStandInAnyOrder) {
   EXPECT_THAT(ParseDuration("3h2y"), IsOkAndHolds(CalendarDuration{.years = 2, .hours = 3}));
 }
