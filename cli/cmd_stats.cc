@@ -91,6 +91,8 @@ Json StatsCommand::JsonOf(const RepositoryStats& stats) {
   json["packs"] = stats.packs;
   json["condemned_packs"] = stats.condemned_packs;
   json["condemned_bytes"] = stats.condemned_bytes;
+  json["parity_files"] = stats.parity_files;
+  json["parity_bytes"] = stats.parity_bytes;
   json["verified_bytes"] = JsonOf(stats.verified);
   json["journal_records"] = stats.journal_records;
   json["journal_bytes"] = stats.journal_bytes;
@@ -127,6 +129,11 @@ void StatsCommand::Print(Output& output, const RepositoryStats& stats) {
   if (stats.condemned_packs > 0) {
     facts.Add("To be freed", absl::StrFormat("%s, %s", Count(stats.condemned_packs, "pack"),
                                              FormatBytes(stats.condemned_bytes)));
+  }
+  if (stats.parity_files > 0) {
+    facts.Add("Parity",
+              absl::StrFormat("%s in %s, beside what is stored", FormatBytes(stats.parity_bytes),
+                              Count(stats.parity_files, "file")));
   }
   if (stats.packs > 0) {
     facts.Add("Read back", VerifiedText(stats.verified, stats.stored_bytes));

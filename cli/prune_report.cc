@@ -31,10 +31,16 @@ Json JsonOfResult(const PruneResult& result, bool dry_run, double seconds) {
   bytes["freed"] = result.bytes_freed;
   bytes["waiting"] = result.bytes_waiting;
   bytes["remaining"] = result.bytes_after;
+  Json parity = Json::object();
+  parity["total"] = result.parity_before;
+  parity["written"] = result.parity_written;
+  parity["freed"] = result.parity_freed;
+  parity["remaining"] = result.parity_after;
   Json json = JsonMessage("summary");
   json["dry_run"] = dry_run;
   json["packfiles"] = std::move(packs);
   json["bytes"] = std::move(bytes);
+  json["parity_bytes"] = std::move(parity);
   json["leftovers_removed"] = result.files_removed;
   PutTexts(json, "waits_for", result.waits_for);
   json["total_duration"] = seconds;
@@ -57,6 +63,12 @@ void PrintResult(Output& output, const PruneResult& result, bool dry_run, double
   facts.Add(dry_run ? "To free" : "Freed", FormatBytes(result.bytes_freed));
   if (result.files_removed > 0) facts.Add("Leftovers", Count(result.files_removed, "file"));
   facts.Add("After", FormatBytes(result.bytes_after));
+  if (result.parity_before + result.parity_after > 0) {
+    facts.Add(
+        "Parity",
+        absl::StrFormat("%s beside these; %s before, %s freed", FormatBytes(result.parity_after),
+                        FormatBytes(result.parity_before), FormatBytes(result.parity_freed)));
+  }
   facts.Add("Time", FormatElapsed(seconds));
   facts.Print(output);
   if (result.packs_waiting > 0) {

@@ -12,6 +12,7 @@
 #include "core/repo/commit.h"
 #include "core/repo/delta_bases.h"
 #include "core/repo/mark.h"
+#include "core/repo/parity_bytes.h"
 #include "core/repo/prune_leftovers.h"
 #include "core/repo/prune_plan.h"
 #include "core/repo/prune_rewrite.h"
@@ -193,6 +194,8 @@ Status PruneRun::MarkAndPlan() {
     if (entry.state == PackState::kPurged) continue;
     ++result_.packs_before;
     result_.bytes_before += entry.info.bytes;
+    ASSIGN_OR_RETURN(const uint64_t parity, ParityBytesOf(repository_.store(), entry.info));
+    result_.parity_before += parity;
   }
   result_.used_bytes = plan_.used_bytes;
   result_.unused_bytes = plan_.unused_bytes;
@@ -270,6 +273,9 @@ Status PruneRun::Condemn(const std::vector<PackUse>& drop, RewriteBatch& batch) 
       for (const std::unique_ptr<ParityWriter>& parity : batch.parity) {
         const Status placed = parity->Place();
         if (!placed.ok()) Warn("a pack is left without parity: " + std::string(Message(placed)));
+      }
+      for (const PackInfo& pack : batch.packs) {
+        result_.parity_written += ParityBytesOf(repository_.store(), pack).value_or(0);
       }
       // The record is what counts. An index that lags is brought up to date before it is used.
       repository_.Refresh(&batch.footers).IgnoreError();
@@ -418,7 +424,9 @@ Status PruneRun::Sweep() {
   Status failure;
   for (const auto& [name, entry] : state_.packs()) {
     if (entry.state != PackState::kPurged) continue;
+    const uint64_t parity = ParityBytesOf(repository_.store(), entry.info).value_or(0);
     Status removed = repository_.store().Delete(ParityObjectName(name));
+    if (removed.ok()) result_.parity_freed += parity;
     if (removed.ok() || removed.code() == StatusCode::kNotFound) {
       removed = repository_.store().Delete(PackObjectName(name));
     }
@@ -457,7 +465,9 @@ Status PruneRun::CleanUp() {
   result_.files_removed = removed.files;
   result_.bytes_freed += removed.bytes;
   for (const auto& [name, entry] : state_.packs()) {
-    if (entry.state != PackState::kPurged) result_.bytes_after += entry.info.bytes;
+    if (entry.state == PackState::kPurged) continue;
+    result_.bytes_after += entry.info.bytes;
+    result_.parity_after += ParityBytesOf(repository_.store(), entry.info).value_or(0);
   }
   // All that counts is done; whoever comes next makes up for what fails here.
   repository_.Refresh().IgnoreError();
@@ -478,6 +488,7 @@ Status PruneRun::Predict() {
     if (waits && !options_.now) return CountWaiting(sessions, record, pack);
     ++result_.packs_purged;
     freed_packs += pack.bytes;
+    result_.parity_freed += ParityBytesOf(repository_.store(), pack).value_or(0);
   };
   for (const auto& [name, entry] : state_.packs()) {
     if (entry.state == PackState::kCondemned && !rescued.contains(name)) {
@@ -500,6 +511,14 @@ Status PruneRun::Predict() {
     result_.bytes_written += pack.rewritten_bytes;
     condemned(pack.info, next_record);
   }
+  if (options_.parity && result_.bytes_written > 0) {
+    const uint64_t target = repository_.config().pack_target_bytes;
+    const uint64_t whole = result_.bytes_written / target;
+    const uint64_t rest = result_.bytes_written % target;
+    result_.parity_written = whole * ParityLayout(target).file_bytes();
+    if (rest > 0) result_.parity_written += ParityLayout(rest).file_bytes();
+  }
+  result_.parity_after = result_.parity_before + result_.parity_written - result_.parity_freed;
   result_.bytes_after = result_.bytes_before + result_.bytes_written - freed_packs;
   result_.bytes_freed += freed_packs;
 

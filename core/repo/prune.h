@@ -38,8 +38,9 @@ struct PruneOptions {
   std::function<void(const char* phase)> on_phase;  // "marking", "rewriting", "purging"
 };
 
-// All in bytes of files, as the file system counts their sizes. A dry run's figures are those that
-// a run at once would have; only bytes_written, and with it bytes_after, is an estimate then.
+// All in bytes of files, as the file system counts their sizes; of packs without their parity,
+// which stands apart. A dry run's figures are those that a run at once would have; only
+// bytes_written and parity_written, and with them what is left after, are estimates then.
 struct PruneResult {
   uint64_t packs_before = 0;  // live and condemned
   uint64_t bytes_before = 0;
@@ -59,6 +60,10 @@ struct PruneResult {
   uint64_t bytes_waiting = 0;
   std::vector<std::string> waits_for;  // "snapshot of pid 71 on host"
   uint64_t bytes_after = 0;            // of live and condemned packs
+  uint64_t parity_before = 0;          // of live and condemned packs
+  uint64_t parity_written = 0;
+  uint64_t parity_freed = 0;  // with packs that were unlinked
+  uint64_t parity_after = 0;
 };
 
 // ABORTED if another prune runs (exit code 11). DATA_LOSS if something that a snapshot needs cannot

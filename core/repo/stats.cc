@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "core/base/worker_pool.h"
 #include "core/repo/mark.h"
+#include "core/repo/parity_bytes.h"
 #include "core/repo/verified_times.h"
 
 namespace cairn {
@@ -55,12 +56,24 @@ void CountVerified(const std::optional<Timestamp>& time, const Timestamp& now, u
   if (!lately) verified.longer_ago += bytes;
 }
 
-Status CountPacks(const Repository& repository, IndexReader& reader, RepositoryStats& stats) {
+Status CountParity(ObjectStore& store, const std::vector<PackInfo>& packs, RepositoryStats& stats) {
+  for (const PackInfo& pack : packs) {
+    ASSIGN_OR_RETURN(const uint64_t bytes, ParityBytesOf(store, pack));
+    stats.parity_bytes += bytes;
+    if (bytes > 0) ++stats.parity_files;
+  }
+  return OkStatus();
+}
+
+// `with_parity`: the packs that should have it.
+Status CountPacks(const Repository& repository, IndexReader& reader,
+                  std::vector<PackInfo>& with_parity, RepositoryStats& stats) {
   const Timestamp now = repository.options().clock->Now();
   Status failure;
   RETURN_IF_ERROR(reader.ForEachPack([&](const IndexPack& pack) {
     if (pack.state == PackState::kPurged) return true;
     if ((pack.info.content & kPackHasDeltas) != 0) failure = CountDeltas(reader, pack, stats);
+    if ((pack.info.content & kPackHasParity) != 0) with_parity.push_back(pack.info);
     ++stats.packs;
     stats.frames += pack.frames;
     stats.stored_bytes += pack.info.bytes;
@@ -122,11 +135,13 @@ StatusOr<RepositoryStats> StatsOfRepository(Repository& repository) {
     stats.logical_bytes += snapshot.object.statistics.bytes;
     stats.logical_files += snapshot.object.statistics.files;
   }
+  std::vector<PackInfo> with_parity;
   {
     ASSIGN_OR_RETURN(const auto reader, repository.index().Read());
-    RETURN_IF_ERROR(CountPacks(repository, *reader, stats));
+    RETURN_IF_ERROR(CountPacks(repository, *reader, with_parity, stats));
     RETURN_IF_ERROR(CountBlobs(*reader, stats));
   }
+  RETURN_IF_ERROR(CountParity(repository.store(), with_parity, stats));
   ASSIGN_OR_RETURN(const uint64_t records, BytesIn(repository.store(), "journal"));
   ASSIGN_OR_RETURN(const uint64_t folds, BytesIn(repository.store(), "journal/folds"));
   stats.journal_bytes = records + folds;

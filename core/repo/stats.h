@@ -40,6 +40,8 @@ struct RepositoryStats {
   uint64_t packs = 0;
   uint64_t condemned_packs = 0;
   uint64_t condemned_bytes = 0;
+  uint64_t parity_files = 0;
+  uint64_t parity_bytes = 0;     // not among stored_bytes
   VerifiedBytes verified;        // of stored_bytes
   uint64_t journal_records = 0;  // number of the head
   uint64_t journal_bytes = 0;

@@ -39,6 +39,29 @@ class PruneTest(CairnTest):
         self.assertEqual(self.run_raw("cat", f"latest:{self.source}/file").stdout, self.kept)
         self.assertEqual(self.summary("prune")["bytes"]["freed"], 0)
 
+    def parity(self):
+        return sum(os.path.getsize(os.path.join(folder, name))
+                   for folder, _, names in os.walk(self.repo / "packs") for name in names
+                   if name.endswith(".par"))
+
+    def test_parity_is_counted_apart(self):
+        before = self.parity()
+        dry = self.summary("prune", "-n")["parity_bytes"]
+        self.assertEqual(dry["total"], before)
+        self.assertGreater(dry["freed"], 0)
+        self.assertEqual(dry["remaining"], dry["total"] + dry["written"] - dry["freed"])
+        done = self.summary("prune")["parity_bytes"]
+        self.assertEqual((done["total"], done["freed"]), (before, dry["freed"]))
+        self.assertEqual(done["remaining"], self.parity())
+        self.assertEqual(done["remaining"], done["total"] + done["written"] - done["freed"])
+        stats = self.json("stats")
+        self.assertEqual((stats["parity_bytes"], stats["stored_bytes"]),
+                         (self.parity(), self.stored()))
+        self.assertIn("Parity:", self.cairn("stats"))
+        self.assertIn("Parity:", self.cairn("prune"))
+        next((self.repo / "packs").glob("*/*.par")).unlink()
+        self.assertEqual(self.json("stats")["parity_bytes"], self.parity())
+
     def test_a_dry_run_changes_nothing(self):
         before = self.stored()
         for option in ("-n", "--dry-run"):
