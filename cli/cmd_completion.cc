@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn completion
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,39 +55,59 @@ std::string Names(const std::vector<Described>& all) {
 // In single quotes of a shell.
 std::string Quoted(const std::string& text) { return absl::StrReplaceAll(text, {{"'", "'\\''"}}); }
 
+constexpr char kCompletion[] = "completion";
+constexpr std::array kShells = {"bash", "zsh", "fish"};
+
 // What follows a command: the words that it takes besides options, where they are known.
 std::vector<Described> WordsAfter(const CLI::App& command) {
-  if (command.get_name() != "completion") return CommandsOf(command);
-  return {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
+  if (command.get_name() != kCompletion) return CommandsOf(command);
+  std::vector<Described> shells;
+  for (const char* shell : kShells) shells.push_back({shell, ""});
+  return shells;
+}
+
+// As a pattern of `case`: options that are followed by a value of their own.
+std::string OptionsWithValue(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional() || option->get_type_size() == 0) continue;
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return absl::StrJoin(names, "|");
+}
+
+std::string PatternOf(const CLI::App& command) {
+  std::vector<std::string> names = command.get_aliases();
+  names.insert(names.begin(), command.get_name());
+  return absl::StrJoin(names, "|");
 }
 
 std::string BashScript(const CLI::App& root) {
   std::string cases;
   for (const CLI::App* command : root.get_subcommands({})) {
-    std::string pattern = command->get_name();
-    for (const std::string& alias : command->get_aliases()) pattern += "|" + alias;
-    std::vector<Described> words = OptionsOf(*command);
-    for (const Described& word : WordsAfter(*command)) words.push_back(word);
-    cases += absl::StrFormat("    %s) words='%s' ;;\n", pattern, Names(words));
+    cases += absl::StrFormat("    %s) words='%s' choices='%s' ;;\n", PatternOf(*command),
+                             Names(OptionsOf(*command)), Names(WordsAfter(*command)));
   }
   return absl::StrFormat(
       R"(# bash completion for cairn
 _cairn() {
-  local current=${COMP_WORDS[COMP_CWORD]} command= words= i
+  local current=${COMP_WORDS[COMP_CWORD]} command= words= choices= i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -r|--repo|--threads|--color|--progress) ((i++)) ;;
+      %s) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
   done
   case $command in
-    '') words='%s' ;;
+    '') choices='%s' ;;
 %s  esac
-  words="$words %s"
   COMPREPLY=()
-  if [[ $current == -* || -z $command || $command == index || $command == completion ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  if [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words %s" -- "$current")
+  elif [[ -n $choices ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
   fi
   if [[ ${#COMPREPLY[@]} -eq 0 ]]; then
     compopt -o filenames 2>/dev/null
@@ -95,7 +116,7 @@ _cairn() {
 }
 complete -F _cairn cairn
 )",
-      Names(CommandsOf(root)), cases, Names(OptionsOf(root)));
+      OptionsWithValue(root), Names(CommandsOf(root)), cases, Names(OptionsOf(root)));
 }
 
 std::string ZshItems(const std::vector<Described>& all) {
@@ -108,9 +129,7 @@ std::string ZshItems(const std::vector<Described>& all) {
 std::string ZshScript(const CLI::App& root) {
   std::string cases;
   for (const CLI::App* command : root.get_subcommands({})) {
-    std::string pattern = command->get_name();
-    for (const std::string& alias : command->get_aliases()) pattern += "|" + alias;
-    cases += absl::StrFormat("    %s) options+=(%s); choices=(%s) ;;\n", pattern,
+    cases += absl::StrFormat("    %s) options+=(%s); choices=(%s) ;;\n", PatternOf(*command),
                              ZshItems(OptionsOf(*command)), ZshItems(WordsAfter(*command)));
   }
   return absl::StrFormat(
@@ -120,7 +139,7 @@ _cairn() {
   local command= current=$words[CURRENT] i
   for ((i = 2; i < CURRENT; i++)); do
     case $words[i] in
-      -r|--repo|--threads|--color|--progress) ((i++)) ;;
+      %s) ((i++)) ;;
       -*) ;;
       *) command=$words[i]; break ;;
     esac
@@ -140,7 +159,7 @@ _cairn() {
 }
 compdef _cairn cairn
 )",
-      ZshItems(OptionsOf(root)), ZshItems(CommandsOf(root)), cases);
+      OptionsWithValue(root), ZshItems(OptionsOf(root)), ZshItems(CommandsOf(root)), cases);
 }
 
 void AppendFish(std::string& out, const std::string& condition, const CLI::App& app) {
@@ -180,7 +199,7 @@ class CompletionCommand : public Command {
   CLI::App* Declare(CLI::App& app) override {
     root_ = &app;
     CLI::App* command =
-        AddCommand(app, "completion", kProgramGroup, "Print a script that completes commands",
+        AddCommand(app, kCompletion, kProgramGroup, "Print a script that completes commands",
                    "For bash, zsh or fish, from the options that this program has.",
                    "  cairn completion bash > ~/.local/share/bash-completion/completions/cairn\n"
                    "  cairn completion zsh > ~/.zfunc/_cairn\n"

@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import subprocess
 
 from harness import BINARY, FAILED, NO_REPOSITORY, USAGE, CairnTest, main
@@ -348,6 +349,21 @@ class ProgramTest(CairnTest):
         self.assertEqual(complete("cairn", "-r", "x", "snapshot", "--exclude-c"),
                          ["--exclude-caches"])
         self.assertIn("--json", complete("cairn", "ls", "--j"))
+        # Values of options are no commands, whichever options have values.
+        self.assertEqual(complete("cairn", "--threads", "3", "--color", "never", "sta"), ["stats"])
+        self.assertEqual(complete("cairn", "backup", "--exclude-c"), ["--exclude-caches"])
+        self.assertEqual(complete("cairn", "index", "re"), ["rebuild"])
+        self.assertEqual(complete("cairn", "completion", "z"), ["zsh"])
+        self.assertIn("--threads", complete("cairn", "--th"))
+
+    def test_shells_that_are_here_can_read_their_scripts(self):
+        for shell in ("bash", "zsh", "fish"):
+            if shutil.which(shell) is None:
+                continue
+            script = self.root / f"completion.{shell}"
+            script.write_text(self.cairn("completion", shell), encoding="utf-8")
+            done = subprocess.run([shell, "-n", script], capture_output=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), shell)
 
 
 if __name__ == "__main__":
