@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn restore
-#include <sys/resource.h>
-
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -14,6 +11,7 @@
 #include "cli/error.h"
 #include "cli/filter_options.h"
 #include "cli/progress_line.h"
+#include "cli/restore_report.h"
 #include "cli/source_paths.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -21,40 +19,6 @@
 
 namespace cairn {
 namespace {
-
-// A restore may have many files open; the usual limit is there for programs that use select().
-void RaiseFileLimit() {
-  constexpr rlim_t kEnough = 8192;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
-  limit.rlim_cur = std::min(limit.rlim_max, kEnough);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-const char* ActionName(RestoreAction action) {
-  switch (action) {
-    case RestoreAction::kRestored:
-      return "restored";
-    case RestoreAction::kUpdated:
-      return "updated";
-    case RestoreAction::kUnchanged:
-      return "unchanged";
-    case RestoreAction::kDeleted:
-      return "deleted";
-  }
-  return "";
-}
-
-ProgressState StateOf(const RestoreProgress& progress) {
-  ProgressState state;
-  state.items_done = progress.files;
-  state.items_total = progress.total_files;
-  state.bytes_done = progress.bytes;
-  state.bytes_total = progress.total_bytes;
-  state.rate_bytes = progress.bytes;
-  state.errors = progress.errors;
-  return state;
-}
 
 class RestoreCommand : public Command {
  public:
@@ -67,7 +31,6 @@ class RestoreCommand : public Command {
   Status CheckUsage() const;
   StatusOr<RestoreOptions> MakeOptions(Context& context) const;
   Status CheckDelete(const RestorePlace& place, const RestoreOptions& options) const;
-  static void ReportWhileRunning(Output& output, RestoreOptions& options);
   static Json JsonOfResult(const RestoreResult& result, const RestoreProgress& progress,
                            double seconds);
   void PrintResult(Output& output, const RestoreResult& result, double seconds) const;
@@ -160,26 +123,6 @@ Status RestoreCommand::CheckDelete(const RestorePlace& place, const RestoreOptio
       "with --include or SNAPSHOT:PATH, or restore with --in-place");
 }
 
-void RestoreCommand::ReportWhileRunning(Output& output, RestoreOptions& options) {
-  options.on_problem = [&output](const std::string& path, const std::string& problem) {
-    if (output.json()) output.PrintJson(JsonOfProblem(path, problem));
-    output.Error(WithPath(path, problem));
-  };
-  if (output.settings().verbosity < 1) return;
-  options.on_entry = [&output](const std::string& path, RestoreAction action) {
-    const int level = action == RestoreAction::kUnchanged ? 2 : 1;
-    if (output.settings().verbosity < level) return;
-    if (output.json()) {
-      Json json = JsonMessage("verbose");
-      json["action"] = ActionName(action);
-      PutText(json, "item", path);
-      output.PrintJson(json);
-    } else {
-      output.Note(level, absl::StrFormat("%-9s %s", ActionName(action), EscapeName(path)));
-    }
-  };
-}
-
 Json RestoreCommand::JsonOfResult(const RestoreResult& result, const RestoreProgress& progress,
                                   double seconds) {
   Json json = JsonMessage("summary");
@@ -214,13 +157,7 @@ void RestoreCommand::PrintResult(Output& output, const RestoreResult& result,
   if (verify_) facts.Add("Verified", Count(result.verified, "file"));
   facts.Add("Time", FormatElapsed(seconds));
   facts.Print(output);
-  const auto tell = [&](uint64_t count, const char* what) {
-    if (count > 0) output.PrintLine(absl::StrFormat("%s: %d", what, count));
-  };
-  tell(result.owners_not_set, "Owners that could not be set by this user");
-  tell(result.xattrs_not_set, "Extended attributes that could not be set");
-  tell(result.specials_not_made, "Devices that could not be made by this user");
-  tell(result.unread_in_snapshot, "Entries whose content the snapshot does not have");
+  TellWhatWasNotSet(output, result);
 }
 
 StatusOr<ExitCode> RestoreCommand::Run(Context& context) {

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn snapshot
-#include <pwd.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -15,6 +12,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/error.h"
+#include "cli/own_snapshot.h"
 #include "cli/progress_line.h"
 #include "cli/snapshot_report.h"
 #include "cli/source_paths.h"
@@ -26,17 +24,6 @@
 
 namespace cairn {
 namespace {
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
-
-std::string UserName() {
-  const passwd* user = ::getpwuid(::geteuid());
-  return user != nullptr ? user->pw_name : absl::StrFormat("%d", ::geteuid());
-}
 
 bool IsSymlink(const std::string& path) {
   struct stat status;
@@ -55,8 +42,6 @@ class SnapshotCommand : public Command {
   Status SetLabels(Context& context, SnapshotLabels& labels) const;
   Status SetRules(SourceRules& rules) const;
   StatusOr<std::vector<std::string>> Sources() const;
-  Status LeaveOutOwnFiles(Context& context, const Repository& repository,
-                          const std::vector<std::string>& sources, SourceRules& rules) const;
   StatusOr<SnapshotResult> Take(Context& context, Repository& repository,
                                 SnapshotOptions& options) const;
   StatusOr<SnapshotResult> TakeOfStream(Context& context, Repository& repository,
@@ -162,13 +147,10 @@ Status SnapshotCommand::CheckUsage() const {
 }
 
 Status SnapshotCommand::SetLabels(Context& context, SnapshotLabels& labels) const {
-  labels.host = host_.value_or(HostName());
+  labels = OwnLabels();
+  if (host_) labels.host = *host_;
   if (labels.host.empty()) return UsageError("--host is empty");
-  labels.user = UserName();
-  labels.uid = ::geteuid();
-  labels.gid = ::getegid();
   labels.message = message_.value_or("");
-  labels.program = absl::StrFormat("cairn %s", kCairnVersion);
   for (const std::string& text : tags_) {
     StatusOr<TagList> list = ParseTagList(text);
     if (!list.ok()) return AsUsage(list.status(), "--tag");
@@ -223,28 +205,6 @@ StatusOr<std::vector<std::string>> SnapshotCommand::Sources() const {
   return sources;
 }
 
-// The repository would grow while it is read, and the index changes with every snapshot.
-Status SnapshotCommand::LeaveOutOwnFiles(Context& context, const Repository& repository,
-                                         const std::vector<std::string>& sources,
-                                         SourceRules& rules) const {
-  StatusOr<std::vector<std::string>> places = PlacesWithin(sources, context.repository_name());
-  if (!places.ok()) {
-    return UsageError(
-        absl::StrFormat("%s, the repository; it cannot hold itself", Message(places.status())));
-  }
-  const std::string index =
-      repository.options().cache_directory + "/" + repository.config().id.Hex();
-  // A source in the index's directory was named on purpose.
-  for (std::string& place : PlacesWithin(sources, index).value_or(std::vector<std::string>())) {
-    places->push_back(std::move(place));
-  }
-  for (const std::string& place : *places) {
-    context.output().Note(1, absl::StrFormat("leaving out cairn's own %s", EscapeName(place)));
-    RETURN_IF_ERROR(rules.excludes.Add(PatternOfPath(place)));
-  }
-  return OkStatus();
-}
-
 StatusOr<SnapshotResult> SnapshotCommand::Take(Context& context, Repository& repository,
                                                SnapshotOptions& options) const {
   Output& output = context.output();
@@ -254,7 +214,7 @@ StatusOr<SnapshotResult> SnapshotCommand::Take(Context& context, Repository& rep
     sources.push_back("/" + stdin_name_.value_or("stdin"));
   } else {
     ASSIGN_OR_RETURN(sources, Sources());
-    RETURN_IF_ERROR(LeaveOutOwnFiles(context, repository, sources, options.rules));
+    RETURN_IF_ERROR(LeaveOutOwnFiles(context, repository, sources, options.rules.excludes));
     for (const std::string& source : sources) {
       if (!IsSymlink(source)) continue;
       output.Warn(absl::StrFormat("%s is a symlink, and is stored as one; what it leads to is not",

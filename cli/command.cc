@@ -22,6 +22,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(NewInitCommand());
   commands.push_back(NewSnapshotCommand());
   commands.push_back(NewRestoreCommand());
+  commands.push_back(NewRollbackCommand());
   commands.push_back(NewSnapshotsCommand());
   commands.push_back(NewLsCommand());
   commands.push_back(NewFindCommand());

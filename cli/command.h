@@ -42,6 +42,7 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const char* group,
 std::unique_ptr<Command> NewInitCommand();
 std::unique_ptr<Command> NewSnapshotCommand();
 std::unique_ptr<Command> NewRestoreCommand();
+std::unique_ptr<Command> NewRollbackCommand();
 std::unique_ptr<Command> NewSnapshotsCommand();
 std::unique_ptr<Command> NewLsCommand();
 std::unique_ptr<Command> NewFindCommand();

@@ -2,8 +2,8 @@
 // Putting a snapshot, or a part of it, back into the live file system.
 //
 // What stands in the way. A file, link or device is replaced by one rename, as the policy allows. A
-// directory gives way to something else only if it is empty, or with `delete_extra` if nothing in it
-// is spared; otherwise that is an error, and it stays. Anything else gives way to a directory, a
+// directory gives way to something else only if it is empty, or with `delete_extra` if nothing in
+// it is spared; otherwise that is an error, and it stays. Anything else gives way to a directory, a
 // symlink too, which is never followed; not so where the snapshot knows the directory by name only
 // (on the way to a source).
 //
@@ -36,10 +36,11 @@
 namespace cairn {
 
 enum class OverwritePolicy {
-  kAlways,     // whatever is there is replaced
-  kIfChanged,  // files whose size and mtime are those of the snapshot are left as they are
-  kIfNewer,    // files are replaced only if the snapshot's mtime is newer
-  kNever,      // what is there stays
+  kAlways,       // whatever is there is replaced
+  kIfChanged,    // files whose size and mtime are those of the snapshot are left as they are
+  kIfDifferent,  // files are read and compared; those of equal content only get their attributes
+  kIfNewer,      // files are replaced only if the snapshot's mtime is newer
+  kNever,        // what is there stays
 };
 
 enum class RestoreAction { kRestored, kUpdated, kUnchanged, kDeleted };

@@ -102,8 +102,11 @@ class RestoreWalk {
   Status EnterOther(const std::string& path, const Entry& entry);
   StatusOr<Decision> Decide(const FileToRestore& file,
                             const std::optional<FileStatus>& status) const;
+  // Whether what is there has the entry's content: of a file every byte is compared.
+  StatusOr<bool> HasSameContent(const FileToRestore& file, const FileStatus& status) const;
   Status Update(FileToRestore file, const FileStatus& status);
   Status Restore(FileToRestore file);
+  Status PretendToClear(const FileToRestore& file);
   Status MakeSpecial(const FileToRestore& file);
 
   Status Settle();

@@ -68,6 +68,7 @@ Status RestoreWalk::ClearForDirectory(const Level& level, Level& above, const Fi
       return FailedPrecondition(what + ", and is not older");
     case OverwritePolicy::kAlways:
     case OverwritePolicy::kIfChanged:
+    case OverwritePolicy::kIfDifferent:
       break;
   }
   return context_.options.dry_run ? OkStatus() : above.directory->Remove(level.entry.name);

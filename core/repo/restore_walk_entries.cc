@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/repo/restore_attributes.h"
+#include "core/repo/restore_content.h"
 #include "core/repo/restore_walk.h"
 
 namespace cairn {
@@ -59,11 +60,29 @@ StatusOr<RestoreWalk::Decision> RestoreWalk::Decide(const FileToRestore& file,
     case OverwritePolicy::kIfChanged:
       if (LooksTheSame(*status, file.entry)) return Decision::kSetAttributes;
       break;
+    case OverwritePolicy::kIfDifferent: {
+      ASSIGN_OR_RETURN(const bool same, HasSameContent(file, *status));
+      if (same) return Decision::kSetAttributes;
+      break;
+    }
   }
   if (status->type == EntryType::kDirectory) {
     RETURN_IF_ERROR(context_.files.CheckDirectoryMayGo(*file.directory, file.entry.name));
   }
   return Decision::kWrite;
+}
+
+StatusOr<bool> RestoreWalk::HasSameContent(const FileToRestore& file,
+                                           const FileStatus& status) const {
+  const Entry& entry = file.entry;
+  // What is no file is as cheap to make anew as to compare.
+  if (entry.type != EntryType::kFile) return LooksTheSame(status, entry);
+  if (status.type != EntryType::kFile || status.size != entry.size) return false;
+  ASSIGN_OR_RETURN(const Descriptor opened, file.directory->OpenForRead(entry.name));
+  const Status same = VerifyContent(context_.repository, entry, opened.get());
+  if (same.code() == StatusCode::kDataLoss) return false;
+  RETURN_IF_ERROR(same);
+  return true;
 }
 
 // Its content is taken for what the snapshot has.
@@ -97,6 +116,7 @@ Status RestoreWalk::Update(FileToRestore file, const FileStatus& status) {
 
 Status RestoreWalk::Restore(FileToRestore file) {
   if (context_.options.dry_run) {
+    RETURN_IF_ERROR(PretendToClear(file));
     if (file.entry.type == EntryType::kFile) context_.report.Wrote(file.entry.size);
     context_.report.Done(file.path, file.entry.type, file.action);
     return OkStatus();
@@ -116,6 +136,15 @@ Status RestoreWalk::Restore(FileToRestore file) {
     context_.report.Problem(file.path, Message(made));
   }
   return OkStatus();
+}
+
+// Counts what is in a directory that stands in the way of something else.
+Status RestoreWalk::PretendToClear(const FileToRestore& file) {
+  if (context_.remover == nullptr || file.directory == nullptr) return OkStatus();
+  const std::string& name = file.entry.name;
+  const StatusOr<std::optional<FileStatus>> status = file.directory->Stat(name);
+  if (!status.ok() || !*status || (*status)->type != EntryType::kDirectory) return OkStatus();
+  return context_.remover->RemoveTree(*file.directory, name, file.path).status();
 }
 
 Status RestoreWalk::MakeSpecial(const FileToRestore& file) {

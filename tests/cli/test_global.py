@@ -31,6 +31,7 @@ CONTRACT = {
         "-t,--target", "--in-place", "-i,--include", "-e,--exclude", "--overwrite", "--delete",
         "-n,--dry-run", "--verify", "--host", "--tag", "--path",
     ],
+    "rollback": ["--to", "-f,--force", "-n,--dry-run", "--host", "--tag", "--path"],
     "forget": [
         "-l,--keep-last", "-H,--keep-hourly", "-d,--keep-daily", "-w,--keep-weekly",
         "-m,--keep-monthly", "-y,--keep-yearly", "--keep-within", "--keep-within-hourly",
