@@ -10,8 +10,11 @@ namespace cairn {
 
 void PrintAffected(Output& output, const CheckResult& result) {
   for (const AffectedPath& affected : result.affected) {
-    output.PrintLine(absl::StrFormat("affected: %s:%s", affected.snapshot.ShortHex(),
-                                     EscapeName(affected.path)));
+    output.PrintLine(absl::StrFormat(
+        "affected: %s:%s%s", affected.snapshot.ShortHex(), EscapeName(affected.path),
+        affected.unknown_below
+            ? " (its list of entries is damaged: what is below it cannot be judged)"
+            : ""));
   }
   if (result.affected_count > result.affected.size()) {
     output.PrintLine(absl::StrFormat(
@@ -29,6 +32,7 @@ void AddAffected(Json& json, const CheckResult& result) {
     Json item = Json::object();
     item["snapshot"] = affected.snapshot.Hex();
     PutText(item, "path", affected.path);
+    if (affected.unknown_below) item["unknown_below"] = true;
     json["affected_paths"].push_back(std::move(item));
   }
   json["affected_paths_count"] = result.affected_count;

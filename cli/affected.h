@@ -10,7 +10,8 @@ namespace cairn {
 
 // A line for each path, and how many more there are.
 void PrintAffected(Output& output, const CheckResult& result);
-// "affected_snapshots", "affected_paths" and "affected_paths_count".
+// "affected_snapshots", "affected_paths" (with "unknown_below" where what is below a directory
+// cannot be judged) and "affected_paths_count".
 void AddAffected(Json& json, const CheckResult& result);
 
 }  // namespace cairn

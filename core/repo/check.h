@@ -61,6 +61,9 @@ struct Damage {
 struct AffectedPath {
   SnapshotId snapshot;
   std::string path;  // absolute
+  // A directory some of whose list of entries is lost: what stands below it is not known, and so is
+  // not among the affected paths.
+  bool unknown_below = false;
 };
 
 struct CheckResult {

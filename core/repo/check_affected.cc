@@ -41,7 +41,7 @@ Status AffectedPaths::Walk(const CheckedSnapshot& snapshot) {
   StatusOr<Root> root = ReadRoot(source_, snapshot.object.root);
   if (!root.ok()) {
     if (!IsDamage(root.status())) return root.status();
-    Add("");
+    Add("", /*unknown_below=*/true);
     return OkStatus();
   }
   if (root->links) {
@@ -66,7 +66,7 @@ Status AffectedPaths::Walk(const CheckedSnapshot& snapshot) {
   };
   callbacks.unreadable = [this](const std::string& path, const Entry&, Status error) {
     if (!IsDamage(error)) return error;
-    if (!std::exchange(open_.back().unreadable, true)) Add(path);
+    if (!std::exchange(open_.back().unreadable, true)) Add(path, /*unknown_below=*/true);
     return OkStatus();
   };
   return WalkTree(source_, top, callbacks);
@@ -132,7 +132,7 @@ StatusOr<bool> AffectedPaths::AreLinksTouched(const BlobId& links) {
   }
 }
 
-void AffectedPaths::Add(const std::string& path) {
+void AffectedPaths::Add(const std::string& path, bool unknown_below) {
   result_.affected_count = SaturatingAdd(result_.affected_count, 1);
   if (result_.affected.size() >= kMaxAffectedPaths) return;
   std::string absolute = top_path_;
@@ -140,7 +140,7 @@ void AffectedPaths::Add(const std::string& path) {
     if (absolute != "/") absolute += '/';
     absolute += path;
   }
-  result_.affected.push_back({snapshot_, std::move(absolute)});
+  result_.affected.push_back({snapshot_, std::move(absolute), unknown_below});
 }
 
 }  // namespace cairn

@@ -55,7 +55,7 @@ class AffectedPaths {
   StatusOr<bool> IsTouched(const Entry& entry);
   StatusOr<bool> IsListTouched(const Content& content);
   StatusOr<bool> AreLinksTouched(const BlobId& links);
-  void Add(const std::string& path);
+  void Add(const std::string& path, bool unknown_below = false);
   bool IsLost(BlobKind kind, const BlobId& id) const {
     return lost_[static_cast<int>(kind)].contains(id);
   }

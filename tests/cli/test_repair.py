@@ -99,6 +99,16 @@ class RepairTest(CairnTest):
         self.assertEqual(self.ids(), [self.id])
         self.assertEqual(self.cairn("cat", f"latest:{self.source}/other"), "text")
 
+    def test_what_is_below_a_lost_directory_cannot_be_judged(self):
+        for pack in self.files(""):
+            if pack != self.largest():
+                pack.unlink()
+        for command in (["check"], ["repair", "--dry-run"], ["repair"]):
+            done = self.summary(*command, code=FAILED)
+            self.assertEqual(done["affected_paths"], [{
+                "snapshot": self.id, "path": str(self.source), "unknown_below": True}])
+            self.assertIn("cannot be judged", self.cairn(*command, code=FAILED))
+
     def test_the_configuration_and_the_journal_are_mended(self):
         for path in [self.repo / "config", *sorted((self.repo / "journal").glob("0*"))]:
             whole = path.read_bytes()
