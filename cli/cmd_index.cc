@@ -16,8 +16,8 @@ namespace {
 // Who has it open keeps it.
 Status RemoveIndex(FileSystem& fs, const std::string& cache_directory) {
   const std::unique_ptr<ObjectStore> store = NewLocalObjectStore(fs);
-  ASSIGN_OR_RETURN(const RepositoryConfig config, ReadConfig(*store));
-  const std::filesystem::path directory = std::filesystem::path(cache_directory) / config.id.Hex();
+  ASSIGN_OR_RETURN(const RepositoryClaim claim, IdentifyRepository(*store));
+  const std::filesystem::path directory = std::filesystem::path(cache_directory) / claim.id.Hex();
   const std::filesystem::path aside = directory.string() + ".removed";
   std::error_code error;
   std::filesystem::remove_all(aside, error);

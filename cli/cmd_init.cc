@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/credentials.h"
 #include "cli/error.h"
 #include "cli/text.h"
 #include "core/base/random.h"
@@ -38,22 +39,23 @@ class InitCommand : public Command {
     CLI::App* command = AddCommand(
         app, "init", kMakingGroup, "Make a new repository",
         "Makes the directory, if need be, and an empty repository in it. Everybody who can write\n"
-        "to that directory can use it, also at the same time.",
+        "to that directory can use it, also at the same time. With --encrypt, nobody can read it, "
+        "or\n"
+        "change it unseen, without its password or a key file; without them all is lost.",
         "  cairn init -r /mnt/disk/cairn\n"
-        "  cairn init -r /mnt/disk/cairn --compression better\n");
+        "  cairn init -r /mnt/disk/cairn --encrypt\n"
+        "  cairn init -r /mnt/disk/cairn --encrypt --new-key-file /root/cairn.key\n");
     AddText(*command, "--compression", "LEVEL", compression_,
             "fastest, fast, default, better or best,\nor a level of zstd: 1 to 19, -1 to -7");
-    AddFlag(*command, "--encrypt", encrypt_, "Not available yet")->group("");
+    AddFlag(*command, "--encrypt", encrypt_, "Encrypt everything, with a password or a key file");
+    AddText(*command, "--new-key-file", "F", new_key_file_,
+            "Make a key file, which must not be there yet,\nand let it open the repository");
+    AddText(*command, "--key-cost", "COST", cost_, kPasswordCostHelp);
     return command;
   }
 
   StatusOr<ExitCode> Run(Context& context) override {
-    if (encrypt_) {
-      return UsageError(
-          "encrypted repositories are not available yet, and nothing was made; until they are, "
-          "keep "
-          "the repository on an encrypted file system");
-    }
+    RETURN_IF_ERROR(CheckArguments(context));
     RepositoryConfig config;
     if (compression_) {
       ASSIGN_OR_RETURN(config.compression_level, ParseCompression(*compression_));
@@ -68,16 +70,46 @@ class InitCommand : public Command {
       json["id"] = config.id.Hex();
       PutText(json, "repository", context.repository_name());
       json["compression_level"] = config.compression_level;
+      json["encrypted"] = encrypt_;
       output.PrintJson(json);
     } else if (!output.quiet()) {
-      output.PrintLine(absl::StrFormat("repository %s made at %s", config.id.ShortHex(),
+      output.PrintLine(absl::StrFormat("%srepository %s made at %s", encrypt_ ? "encrypted " : "",
+                                       config.id.ShortHex(),
                                        EscapeName(context.repository_name())));
+      if (encrypt_) {
+        output.PrintLine(
+            "Keep its password or key file: without it nobody can read what is stored.");
+      }
     }
     return ExitCode::kDone;
   }
 
  private:
-  static Status Create(Context& context, const RepositoryConfig& config) {
+  Status CheckArguments(const Context& context) const {
+    ASSIGN_OR_RETURN(const bool given, IsCredentialGiven(context.options().credential));
+    if (!encrypt_ && (given || new_key_file_ || cost_)) {
+      return UsageError(
+          "a password or a key is given for a repository that is not to be encrypted: say "
+          "--encrypt, or leave it out");
+    }
+    if (new_key_file_ && context.options().credential.named()) {
+      return UsageError("--new-key-file makes a key; name it alone, or one that there is");
+    }
+    return ParsePasswordCost(cost_).status();
+  }
+
+  Status CreateIn(Context& context, FileSystem& fs, const RepositoryConfig& config) const {
+    if (!encrypt_) return Repository::Create(fs, config);
+    ASSIGN_OR_RETURN(const PasswordCost cost, ParsePasswordCost(cost_));
+    StatusOr<Credential> credential =
+        new_key_file_ ? WriteKeyFile(*new_key_file_)
+                      : ReadNewCredential(context.options().credential, /*from_environment=*/true,
+                                          *context.stop());
+    RETURN_IF_ERROR(credential.status());
+    return Repository::CreateEncrypted(fs, config, *credential, cost);
+  }
+
+  Status Create(Context& context, const RepositoryConfig& config) const {
     ASSIGN_OR_RETURN(FileSystem * fs, context.OpenDirectory(/*create=*/true));
     const std::string& name = context.repository_name();
     ASSIGN_OR_RETURN(const std::vector<std::string> entries, fs->List(""));
@@ -90,12 +122,14 @@ class InitCommand : public Command {
     }
     for (const std::string& entry : entries) {
       // What a new file system has, and what an `init` that was cut short left.
-      if (entry == "lost+found" || entry == "tmp") continue;
+      if (entry == "lost+found" || entry == "tmp" || entry == kKeyFolder) continue;
       return FailedPrecondition(absl::StrFormat(
           "%s is not empty (it holds \"%s\"); name a new directory, or an empty one", name, entry));
     }
-    RETURN_IF_ERROR(Annotate(Repository::Create(*fs, config),
-                             absl::StrFormat("making a repository at %s", name)));
+    RETURN_IF_ERROR(RemoveLeftKeys(*fs));
+    const Status made = CreateIn(context, *fs, config);
+    if (made.code() == StatusCode::kInvalidArgument) return made;
+    RETURN_IF_ERROR(Annotate(made, absl::StrFormat("making a repository at %s", name)));
     // The repository is there, and works without it: prune makes up for it.
     if (const Status status = EnsureReserve(*fs); !status.ok()) {
       context.output().Warn(Message(status));
@@ -103,7 +137,20 @@ class InitCommand : public Command {
     return OkStatus();
   }
 
+  // Of an `init` that was cut short: nothing was sealed with what they hold.
+  static Status RemoveLeftKeys(FileSystem& fs) {
+    const StatusOr<std::vector<std::string>> names = fs.List(kKeyFolder);
+    if (names.status().code() == StatusCode::kNotFound) return OkStatus();
+    RETURN_IF_ERROR(names.status());
+    for (const std::string& each : *names) {
+      RETURN_IF_ERROR(fs.Unlink(std::string(kKeyFolder) + "/" + each));
+    }
+    return fs.SyncDirectory(kKeyFolder);
+  }
+
   std::optional<std::string> compression_;
+  std::optional<std::string> new_key_file_;
+  std::optional<std::string> cost_;
   bool encrypt_ = false;
 };
 

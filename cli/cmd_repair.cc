@@ -26,14 +26,16 @@ struct OtherRepository {
   std::unique_ptr<Repository> repository;
 };
 
-// Its index is kept in memory: a copy of the repository would share the one in the cache.
-StatusOr<OtherRepository> OpenOther(const std::string& name) {
+// Its index is kept in memory: a copy of the repository would share the one in the cache. If it is
+// encrypted, what opens the damaged one must open it: other keys would mean other ids.
+StatusOr<OtherRepository> OpenOther(const Context& context, const std::string& name) {
   OtherRepository other;
   StatusOr<std::unique_ptr<FileSystem>> fs = OpenPosixFileSystem(name, /*create=*/false);
   if (!fs.ok()) return WithExitCode(Annotate(fs.status(), "--from"), ExitCode::kNoRepository);
   other.fs = *std::move(fs);
   RepositoryOptions options;
   options.beside_damage = true;
+  options.credential = [&context] { return context.ReadCredential(); };
   StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(*other.fs, options);
   if (!repository.ok()) {
     const Status named = Annotate(repository.status(), "--from " + name);
@@ -150,7 +152,7 @@ StatusOr<ExitCode> RepairCommand::Run(Context& context) {
   std::vector<OtherRepository> others;
   RepairOptions options;
   for (const std::string& name : from_) {
-    ASSIGN_OR_RETURN(OtherRepository other, OpenOther(name));
+    ASSIGN_OR_RETURN(OtherRepository other, OpenOther(context, name));
     others.push_back(std::move(other));
     options.from.push_back(others.back().repository.get());
   }

@@ -142,8 +142,10 @@ void StatsCommand::Print(Output& output, const RepositoryStats& stats) {
                                        FormatBytes(stats.journal_bytes)));
   facts.Add("Index", FormatBytes(stats.index_bytes));
   for (const SessionInfo& session : stats.sessions) {
-    facts.Add("At work", absl::StrFormat("%s, pid %d on %s", EscapeName(session.command),
-                                         session.pid, EscapeName(session.host)));
+    facts.Add("At work", session.command.empty()
+                             ? absl::StrFormat("pid %d", session.pid)
+                             : absl::StrFormat("%s, pid %d on %s", EscapeName(session.command),
+                                               session.pid, EscapeName(session.host)));
   }
   facts.Print(output);
 }

@@ -37,6 +37,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(NewCheckCommand());
   commands.push_back(NewRepairCommand());
   commands.push_back(NewStatsCommand());
+  commands.push_back(NewKeyCommand());
   commands.push_back(NewIndexCommand());
   commands.push_back(NewVersionCommand());
   commands.push_back(NewCompletionCommand());

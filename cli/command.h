@@ -57,6 +57,7 @@ std::unique_ptr<Command> NewPruneCommand();
 std::unique_ptr<Command> NewCheckCommand();
 std::unique_ptr<Command> NewRepairCommand();
 std::unique_ptr<Command> NewStatsCommand();
+std::unique_ptr<Command> NewKeyCommand();
 std::unique_ptr<Command> NewIndexCommand();
 std::unique_ptr<Command> NewVersionCommand();
 std::unique_ptr<Command> NewCompletionCommand();

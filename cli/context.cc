@@ -37,11 +37,23 @@ StatusOr<Repository*> Context::OpenRepository() {
   std::error_code error;
   options.location = std::filesystem::canonical(name_, error).native();
   options.beside_damage = only_reads_;
+  ASSIGN_OR_RETURN(options.must_be_encrypted, IsCredentialGiven(options_.credential));
+  options.credential = [this] {
+    StatusOr<Credential> credential = ReadCredential();
+    credential_failure_ = credential.status();
+    return credential;
+  };
   options.warn = [this](const std::string& message) { output_.Warn(message); };
   StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(**fs, options);
+  // As it is: where it is one of usage, it says so.
+  if (!credential_failure_.ok()) return credential_failure_;
   if (!repository.ok()) return missing(repository.status());
   repository_ = *std::move(repository);
   return repository_.get();
+}
+
+StatusOr<Credential> Context::ReadCredential() const {
+  return cairn::ReadCredential(options_.credential, stop_);
 }
 
 void Context::Finish() {

@@ -34,6 +34,8 @@ class Context {
       : options_(options), output_(output), stop_(stop), only_reads_(only_reads) {}
 
   const GlobalOptions& options() const { return options_; }
+  // For opening a repository with what the command line says of passwords and keys.
+  StatusOr<Credential> ReadCredential() const;
   Output& output() { return output_; }
   const StopFlag* stop() const { return &stop_; }
   Timestamp now() const { return SystemClock().Now(); }
@@ -61,6 +63,7 @@ class Context {
   const StopFlag& stop_;
   const bool only_reads_;
   std::string name_;
+  Status credential_failure_;
   std::unique_ptr<FileSystem> fs_;
   std::unique_ptr<Repository> repository_;
 };

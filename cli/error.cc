@@ -37,7 +37,14 @@ ExitCode ExitCodeOf(const Status& status) {
       payload && absl::SimpleAtoi(std::string(*payload), &code)) {
     return static_cast<ExitCode>(code);
   }
-  return status.code() == StatusCode::kCancelled ? ExitCode::kInterrupted : ExitCode::kFailed;
+  switch (status.code()) {
+    case StatusCode::kCancelled:
+      return ExitCode::kInterrupted;
+    case StatusCode::kUnauthenticated:
+      return ExitCode::kWrongPassword;
+    default:
+      return ExitCode::kFailed;
+  }
 }
 
 }  // namespace cairn

@@ -12,7 +12,7 @@ enum class ExitCode : int {
   kSourcesUnread = 3,  // the snapshot was made, but some sources could not be read
   kNoRepository = 10,
   kNotLocked = 11,      // another prune runs
-  kWrongPassword = 12,  // kept free for encrypted repositories
+  kWrongPassword = 12,  // or key file; or none was given, or one for what is not encrypted
   kInterrupted = 130,   // by SIGINT or SIGTERM, cleanly
 };
 

@@ -77,6 +77,16 @@ void AddGlobalOptions(CLI::App& app, GlobalArguments& arguments) {
   AddText(app, "-r,--repo", "REPO", arguments.repository,
           "The repository's directory; else $CAIRN_REPOSITORY,\nelse ~/.local/share/cairn")
       ->group(kGroup);
+  AddText(app, "--password-file", "F", arguments.credential.password_file,
+          "Take the repository's password from a file;\nelse from $CAIRN_PASSWORD, else it is "
+          "asked for")
+      ->group(kGroup);
+  AddText(app, "--password-command", "C", arguments.credential.password_command,
+          "Take it from what a shell command prints")
+      ->group(kGroup);
+  AddText(app, "--key-file", "F", arguments.credential.key_file,
+          "Open the repository by a key file")
+      ->group(kGroup);
   AddFlag(app, "--json", arguments.json, "Write JSON to standard output, and nothing else")
       ->group(kGroup);
   AddFlag(app, "-q,--quiet", arguments.quiet, "No progress, no summaries")->group(kGroup);
@@ -92,6 +102,8 @@ void AddGlobalOptions(CLI::App& app, GlobalArguments& arguments) {
 StatusOr<GlobalOptions> ResolveGlobalOptions(const GlobalArguments& arguments) {
   GlobalOptions options;
   options.repository = arguments.repository;
+  RETURN_IF_ERROR(CheckSource(arguments.credential, "--"));
+  options.credential = arguments.credential;
   if (arguments.quiet && arguments.verbose > 0) {
     return UsageError("-q and -v contradict each other");
   }

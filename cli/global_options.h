@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/credentials.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "core/base/status.h"
@@ -15,6 +16,7 @@ namespace cairn {
 // As they were typed.
 struct GlobalArguments {
   std::optional<std::string> repository;
+  CredentialSource credential;
   bool json = false;
   bool quiet = false;
   int verbose = 0;
@@ -30,6 +32,7 @@ void AddGlobalOptions(CLI::App& app, GlobalArguments& arguments);
 // As they are meant.
 struct GlobalOptions {
   std::optional<std::string> repository;
+  CredentialSource credential;
   int threads = 0;  // 0: as many as fit the machine
   ProgressMode progress = ProgressMode::kAuto;
   bool profile = false;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,8 +12,7 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
-
-extern char** environ;
+#include "cli/spawn.h"
 
 namespace cairn {
 namespace {
@@ -30,39 +28,6 @@ StatusOr<std::pair<UniqueFd, UniqueFd>> MakePipe() {
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
-// Starts `command` with its standard output on `output`. The signals that cairn ignores, blocks or
-// handles are the command's own again.
-StatusOr<pid_t> Spawn(const std::vector<std::string>& command, int output) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : command) {
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  }
-  arguments.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t defaults;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  ::posix_spawnattr_init(&attributes);
-  ::sigemptyset(&defaults);
-  ::sigaddset(&defaults, SIGPIPE);
-  ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-  sigset_t mask;
-  ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
-  ::sigdelset(&mask, SIGTSTP);
-  ::sigdelset(&mask, SIGTTOU);
-  ::posix_spawnattr_setsigmask(&attributes, &mask);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  pid_t child = -1;
-  const int error =
-      ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return ErrnoError(error, "starting the command", command.front());
-  return child;
-}
-
 }  // namespace
 
 StatusOr<std::unique_ptr<StreamSource>> StreamSource::FromStandardInput(const StopFlag& stop) {
@@ -76,7 +41,7 @@ StatusOr<std::unique_ptr<StreamSource>> StreamSource::FromCommand(
   std::unique_ptr<StreamSource> source(new StreamSource(stop));
   source->command_ = command.front();
   ASSIGN_OR_RETURN(auto ends, MakePipe());
-  ASSIGN_OR_RETURN(source->child_, Spawn(command, ends.second.get()));
+  ASSIGN_OR_RETURN(source->child_, Spawn(command, ChildInput::kShared, ends.second.get()));
   ends.second.Reset();
   source->input_ = std::move(ends.first);
   RETURN_IF_ERROR(source->StartPump(source->input_.get()));

@@ -8,8 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   cairn::Twin twin;
   twin.magic = cairn::kConfigMagic;
   twin.payload.assign(data, data + size);
-  const cairn::Bytes file = cairn::EncodeTwin(twin);
-  const auto config = cairn::DecodeConfig(file, nullptr);
-  if (config.ok()) CHECK(cairn::EncodeConfig(*config, twin.nonce) == file);
+  const cairn::Bytes file = cairn::EncodeTwin(cairn::RepositoryKeys(), twin);
+  const auto config = cairn::DecodeConfig(cairn::RepositoryKeys(), file, nullptr);
+  if (config.ok()) CHECK(cairn::EncodeConfig(cairn::RepositoryKeys(), *config, twin.nonce) == file);
   return 0;
 }

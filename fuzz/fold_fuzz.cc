@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   head.hash = input.ReadId<cairn::RecordHash>();
   const cairn::ByteSpan payload = input.Raw(input.remaining());
   if (!input.ok()) return 0;
-  const auto state = cairn::DecodeFold(payload, head);
+  const auto state = cairn::DecodeFold(cairn::RepositoryKeys(), payload, head);
   if (state.ok()) {
     CHECK(cairn::EncodeFold(*state) == cairn::Bytes(payload.begin(), payload.end()));
   }

@@ -13,14 +13,14 @@ namespace {
 
 // Takes in the record, or leaves the state as it is.
 void Follow(JournalState& state, ByteSpan payload) {
-  auto entries = DecodeEntries(payload);
+  auto entries = DecodeEntries(RepositoryKeys(), payload);
   if (!entries.ok()) return;
   const bool sound = state.CheckEntries(*entries).ok();
   Record record;
   record.number = state.head().number + 1;
   record.predecessor = state.head().hash;
   record.entries = *std::move(entries);
-  EncodeRecord(RepositoryId{}, record);
+  EncodeRecord(RepositoryKeys(), record);
   const JournalState before = state;
   CHECK(state.Apply(record).ok() == sound);
   CHECK(sound || state == before);
@@ -29,7 +29,7 @@ void Follow(JournalState& state, ByteSpan payload) {
 // A fold forgets the ended sessions that have no packs, and nothing else.
 void Fold(const JournalState& state) {
   const Bytes payload = EncodeFold(state);
-  const auto folded = DecodeFold(payload, state.head());
+  const auto folded = DecodeFold(RepositoryKeys(), payload, state.head());
   CHECK(folded.ok());
   CHECK(folded->packs() == state.packs() && folded->snapshots() == state.snapshots());
   CHECK(folded->short_hashes() == state.short_hashes());

@@ -4,7 +4,7 @@
 #include "core/store/pack.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto footer = cairn::DecodePackFooter({data, size});
+  const auto footer = cairn::DecodePackFooter({data, size}, 0);
   if (footer.ok()) CHECK(cairn::EncodePackFooter(*footer) == cairn::Bytes(data, data + size));
   return 0;
 }

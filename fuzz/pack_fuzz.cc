@@ -39,14 +39,14 @@ void ReadAsPack(Bytes file, const PackHeader& header) {
   const auto store = NewLocalObjectStore(fs);
   CHECK(store->PutIfAbsent(PackObjectName(header.name), file, nullptr).ok());
 
-  const auto found = ReadPackHeader(*store, header.name);
+  const auto found = ReadPackHeader(*store, RepositoryKeys(header.repository), header.name);
   CHECK(!found.ok() || found->name == header.name);
   const PackInfo info = {.name = header.name,
                          .bytes = file.size(),
                          .hash = hash,
                          .session = header.session,
                          .content = header.content};
-  const auto footer = ReadPackFooter(*store, info, header.repository);
+  const auto footer = ReadPackFooter(*store, RepositoryKeys(header.repository), info);
   if (!footer.ok()) return;
   CHECK(found.ok());
   FrameCodecContext codec(3);
@@ -55,7 +55,7 @@ void ReadAsPack(Bytes file, const PackHeader& header) {
   for (const FrameInfo& frame : footer->frames) {
     CHECK(frame.offset == end);
     end += frame.stored_bytes;
-    const auto stored = ReadFrame(*store, header.name, frame);
+    const auto stored = ReadFrame(*store, RepositoryKeys(header.repository), header.name, 0, frame);
     CHECK(stored.ok() && stored->size() == frame.stored_bytes);
     const Bytes prefix(frame.bases.empty() ? 0 : 1000, 'x');
     codec.Decode(frame, *stored, prefix, raw).IgnoreError();

@@ -17,7 +17,7 @@ namespace cairn {
 namespace {
 
 PackInfo WritePack(ObjectStore& store, uint8_t kib) {
-  auto writer = PackWriter::Create(store, {}, {}, kPackHasChunks | kPackHasParity);
+  auto writer = PackWriter::Create(store, RepositoryKeys(), {}, kPackHasChunks | kPackHasParity);
   CHECK(writer.ok());
   FrameCodecContext codec(1);
   for (int part = 0; part < 2; ++part) {
@@ -75,7 +75,7 @@ void MendDamaged(ByteSpan input) {
     const uint16_t where = decoder.Fixed16();
     Damage(fs, (how & 4) != 0 ? ParityObjectName(info.name) : pack, how, where, decoder.Fixed8());
   }
-  PackMender mender(*store, {}, {}, nullptr);
+  PackMender mender(*store, RepositoryKeys(), {}, nullptr);
   const bool parity_is_whole = mender.VerifyParity(info).ok();
   const auto patches = mender.Solve(info);
   if (patches.ok()) CHECK(mender.Mend(info, *patches).ok());

@@ -5,11 +5,11 @@
 #include "core/store/record.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto entries = cairn::DecodeEntries({data, size});
+  const auto entries = cairn::DecodeEntries(cairn::RepositoryKeys(), {data, size});
   if (!entries.ok()) return 0;
   const cairn::Bytes encoded = cairn::EncodeEntries(*entries);
   CHECK(encoded.size() <= size);
-  const auto again = cairn::DecodeEntries(encoded);
+  const auto again = cairn::DecodeEntries(cairn::RepositoryKeys(), encoded);
   CHECK(again.ok() && *again == *entries);
   return 0;
 }

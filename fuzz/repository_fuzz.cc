@@ -76,7 +76,7 @@ SnapshotEntry SnapshotOf(const BlobId& root, const std::vector<HostileBlob>& blo
     lists.pop_back();
   }
   Bytes bytes = EncodeSnapshotObject(object);
-  const SnapshotId id = HashSnapshotObject(bytes);
+  const SnapshotId id = HashSnapshotObject(RepositoryKeys(), bytes);
   return {id, std::move(bytes)};
 }
 
@@ -91,7 +91,7 @@ Status Store(Repository& repository, const std::vector<HostileBlob>& blobs) {
     }
     if (frame.empty()) continue;
     const uint8_t content = nodes ? kPackHasNodes : kPackHasChunks;
-    ASSIGN_OR_RETURN(const auto pack, PackWriter::Create(repository.store(), repository.config().id,
+    ASSIGN_OR_RETURN(const auto pack, PackWriter::Create(repository.store(), repository.keys(),
                                                          SessionId{}, content));
     ASSIGN_OR_RETURN(const SealedFrame sealed, codec.Seal(frame));
     RETURN_IF_ERROR(pack->Add(sealed).status());

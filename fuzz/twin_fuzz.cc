@@ -5,9 +5,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const cairn::ByteSpan file(data, size);
-  auto decoded = cairn::DecodeTwin(cairn::kRecordMagic, file, "input");
+  auto decoded = cairn::DecodeTwin(cairn::RepositoryKeys(), cairn::kRecordMagic, file, "input");
   if (decoded.ok() && decoded->damage.empty()) {
-    CHECK(cairn::EncodeTwin(decoded->twin) == cairn::Bytes(data, data + size));
+    CHECK(cairn::EncodeTwin(cairn::RepositoryKeys(), decoded->twin) ==
+          cairn::Bytes(data, data + size));
   }
   return 0;
 }

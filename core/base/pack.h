@@ -42,11 +42,12 @@ enum class FrameCodec : uint8_t {
 
 // The first 16 bytes of a blob's id: how a delta frame names its bases.
 using BaseId = std::array<uint8_t, 16>;
-using FrameChecksum = std::array<uint8_t, 16>;  // BLAKE3 of the stored bytes, cut to 16
+// BLAKE3 of the stored bytes, before they are sealed, cut to 16.
+using FrameChecksum = std::array<uint8_t, 16>;
 
 struct FrameInfo {
-  uint64_t offset = 0;  // of the stored bytes in the pack
-  uint32_t stored_bytes = 0;
+  uint64_t offset = 0;        // of the stored bytes in the pack
+  uint32_t stored_bytes = 0;  // before they are sealed
   uint32_t raw_bytes = 0;
   FrameCodec codec = FrameCodec::kRaw;
   FrameChecksum checksum{};

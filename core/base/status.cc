@@ -46,10 +46,13 @@ Status FailedPrecondition(std::string_view m) {
   return MakeError(StatusCode::kFailedPrecondition, m);
 }
 Status Aborted(std::string_view m) { return MakeError(StatusCode::kAborted, m); }
-Status ResourceExhausted(std::string_view m) { return MakeError(StatusCode::kResourceExhausted, m); }
+Status ResourceExhausted(std::string_view m) {
+  return MakeError(StatusCode::kResourceExhausted, m);
+}
 Status Unavailable(std::string_view m) { return MakeError(StatusCode::kUnavailable, m); }
 Status InvalidArgument(std::string_view m) { return MakeError(StatusCode::kInvalidArgument, m); }
 Status Unimplemented(std::string_view m) { return MakeError(StatusCode::kUnimplemented, m); }
+Status Unauthenticated(std::string_view m) { return MakeError(StatusCode::kUnauthenticated, m); }
 Status Cancelled(std::string_view m) { return MakeError(StatusCode::kCancelled, m); }
 Status Internal(std::string_view m) { return MakeError(StatusCode::kInternal, m); }
 

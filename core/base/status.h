@@ -12,6 +12,7 @@
 //   UNAVAILABLE          other I/O errors
 //   INVALID_ARGUMENT     the caller's input
 //   UNIMPLEMENTED        a format or feature that this version does not know
+//   UNAUTHENTICATED      the password or key is wrong, missing, or not asked for
 //   CANCELLED            interrupted
 //   INTERNAL             a bug of cairn
 //
@@ -45,6 +46,7 @@ Status ResourceExhausted(std::string_view message);
 Status Unavailable(std::string_view message);
 Status InvalidArgument(std::string_view message);
 Status Unimplemented(std::string_view message);
+Status Unauthenticated(std::string_view message);
 Status Cancelled(std::string_view message);
 Status Internal(std::string_view message);
 

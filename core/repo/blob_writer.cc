@@ -21,7 +21,8 @@ BlobWriter::BlobWriter(Repository& repository, const SessionId& session, const J
                        const Options& options)
     : repository_(repository),
       options_(options),
-      assembler_(repository.store(), repository.config(), session, options.parity),
+      assembler_(repository.store(), repository.keys(), repository.config(), session,
+                 options.parity),
       shared_frames_{{{}, {repository, dependents_, /*node=*/false}},
                      {{}, {repository, dependents_, /*node=*/true}}},
       commit_(repository, session, start) {}

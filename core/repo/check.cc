@@ -24,8 +24,9 @@ constexpr char kJournalObject[] = "journal";
 void CheckConfig(Repository& repository, CheckFindings& findings) {
   const StatusOr<Bytes> file = ReadTwinFile(repository.store(), kConfigName, kMaxConfigFileBytes);
   std::string damage;
-  const StatusOr<RepositoryConfig> config =
-      file.ok() ? DecodeConfig(*file, &damage) : StatusOr<RepositoryConfig>(file.status());
+  const StatusOr<RepositoryConfig> config = file.ok()
+                                                ? DecodeConfig(repository.keys(), *file, &damage)
+                                                : StatusOr<RepositoryConfig>(file.status());
   constexpr char kMeaning[] =
       "; the sizes of chunks that it holds stand nowhere else, and nothing can be written without "
       "it: put the file back from a copy of the repository. Snapshots can be read without it";
@@ -38,6 +39,23 @@ void CheckConfig(Repository& repository, CheckFindings& findings) {
   } else if (!damage.empty()) {
     findings.Add({kConfigName, damage, /*harmless=*/true, /*mendable=*/true});
   }
+}
+
+// One that is of no use may be the only one that somebody can open.
+Status CheckKeys(Repository& repository, CheckFindings& findings) {
+  ASSIGN_OR_RETURN(const std::vector<StoredKey> keys, ListKeys(repository.store()));
+  for (const StoredKey& stored : keys) {
+    if (!stored.key.ok()) {
+      findings.Add({stored.name, std::string(Message(stored.key.status())) +
+                                     "; put the file back from a copy of the repository, or remove "
+                                     "it and add the password or key file again"});
+    } else if (stored.key->repository != repository.config().id) {
+      findings.Add({stored.name, "it is a key of another repository"});
+    } else if (!stored.damage.empty()) {
+      findings.Add({stored.name, stored.damage, /*harmless=*/true, /*mendable=*/true});
+    }
+  }
+  return OkStatus();
 }
 
 // Each object by itself; what it means for the whole is KnownState's.
@@ -63,7 +81,7 @@ StatusOr<KnownState> FindKnownState(Repository& repository, CheckFindings& findi
   StatusOr<JournalState> state = repository.journal().ReadState();
   if (state.ok()) return KnownState{*std::move(state)};
   ASSIGN_OR_RETURN(Salvage salvage, SalvageJournal(repository.journal(), repository.store(),
-                                                   repository.config().id, &repository.index()));
+                                                   repository.keys(), &repository.index()));
   findings.Add({kJournalObject, std::string(Message(state.status())) + "; " + salvage.Describe()});
   return KnownState{std::move(salvage.state), /*whole=*/false};
 }
@@ -100,8 +118,8 @@ StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known
   RETURN_IF_ERROR(packs.Run());
   ASSIGN_OR_RETURN(Index* const index, packs.RightIndex());
   RETURN_IF_ERROR(packs.CheckContent(*index));
-  CheckedBlobs blobs(*index, repository.store(), repository.hasher(), damage);
-  TreeCheck trees(state, options, *index, blobs, findings);
+  CheckedBlobs blobs(*index, repository.store(), repository.keys(), repository.hasher(), damage);
+  TreeCheck trees(repository.keys(), state, options, *index, blobs, findings);
   RETURN_IF_ERROR(trees.Run());
   RETURN_IF_ERROR(trees.Report(result));
   RETURN_IF_ERROR(packs.MarkHarmless(blobs));
@@ -129,11 +147,12 @@ StatusOr<bool> LostSomething(Repository& repository, const JournalState& state) 
 StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options) {
   // Keeps a prune that starts now from taking packs away meanwhile. It is only polite to others: on
   // a read-only or full disk the check goes without.
-  StatusOr<std::unique_ptr<Session>> session = Session::Open(repository.fs(), "check");
+  StatusOr<std::unique_ptr<Session>> session = repository.OpenSession("check");
   ReadBudget budget(options);
   for (int attempt = 1;; ++attempt) {
     CheckFindings findings(options);
     CheckConfig(repository, findings);
+    if (repository.keys().sealed()) RETURN_IF_ERROR(CheckKeys(repository, findings));
     const StatusOr<IndexHead> seen = SeenHead(repository);
     RETURN_IF_ERROR(CheckJournal(repository, findings));
     ASSIGN_OR_RETURN(const KnownState known, FindKnownState(repository, findings));

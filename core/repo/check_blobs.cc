@@ -169,7 +169,7 @@ StatusOr<FrameCache::Frame> CheckedBlobs::ReadFrameAt(const PackName& pack, cons
     ASSIGN_OR_RETURN(info, reader->FindFrame(place.pack, place.frame));
   }
   if (!info) return DataLoss("index: a place without its frame");
-  const StatusOr<Bytes> stored = ReadFrame(store_, pack, *info);
+  const StatusOr<Bytes> stored = ReadFrame(store_, keys_, pack, place.frame, *info);
   const StatusOr<Bytes> prefix = ReadPrefix(info->bases);
   std::shared_ptr<Bytes> raw = frames_.NewFrame();
   Status status = stored.ok() ? prefix.status() : stored.status();

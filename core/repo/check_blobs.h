@@ -80,8 +80,9 @@ class KnownDamage {
 class CheckedBlobs : public BlobSource {
  public:
   // All must outlive it.
-  CheckedBlobs(Index& index, ObjectStore& store, const BlobHasher& hasher, KnownDamage& damage)
-      : index_(index), store_(store), hasher_(hasher), damage_(damage) {}
+  CheckedBlobs(Index& index, ObjectStore& store, const RepositoryKeys& keys,
+               const BlobHasher& hasher, KnownDamage& damage)
+      : index_(index), store_(store), keys_(keys), hasher_(hasher), damage_(damage) {}
 
   struct Places {
     PlaceList all;
@@ -107,6 +108,7 @@ class CheckedBlobs : public BlobSource {
 
   Index& index_;
   ObjectStore& store_;
+  const RepositoryKeys keys_;
   const BlobHasher& hasher_;
   KnownDamage& damage_;
   FrameCodecContext codec_{1};  // decoding needs no level

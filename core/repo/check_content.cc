@@ -36,9 +36,9 @@ Status PackCheck::ReadPacks(Index& index) {
   // Each worker takes the next pack in turn: the pool itself would begin with the last.
   for (int i = 0; i < pool.workers(); ++i) {
     pool.Submit([&](int) {
-      Reader reader{
-          .bases = CheckedBlobs(index, repository_.store(), repository_.hasher(), damage_),
-          .verified = verified};
+      Reader reader{.bases = CheckedBlobs(index, repository_.store(), repository_.keys(),
+                                          repository_.hasher(), damage_),
+                    .verified = verified};
       Status status;
       while (status.ok() && !budget_.IsUsedUp()) {
         const size_t next = next_to_read_++;
@@ -58,14 +58,13 @@ Status PackCheck::ReadPacks(Index& index) {
 Status PackCheck::ReadPack(const Pack& pack, Reader& reader) {
   const PackInfo& info = pack.entry->info;
   const Timestamp begin = repository_.options().clock->Now();
-  const StatusOr<PackFooter> footer =
-      ReadPackFooter(repository_.store(), info, repository_.config().id);
+  const StatusOr<PackFooter> footer = ReadPackFooter(repository_.store(), repository_.keys(), info);
   bool is_right = footer.ok();  // if not, that was found before
   if (footer.ok()) {
     ASSIGN_OR_RETURN(is_right, ReadFrames(info, *footer, reader));
   }
   if (pack.has_parity) {
-    PackMender mender(repository_.store(), repository_.config().id, SessionId{}, options_.stop);
+    PackMender mender(repository_.store(), repository_.keys(), SessionId{}, options_.stop);
     const Status status = mender.VerifyParity(info);
     RETURN_IF_ERROR(CheckStop(options_.stop));
     if (!status.ok()) {
@@ -93,7 +92,8 @@ StatusOr<bool> PackCheck::ReadFrames(const PackInfo& info, const PackFooter& foo
     const size_t first_blob = next_blob;
     while (next_blob < footer.blobs.size() && footer.blobs[next_blob].frame == number) ++next_blob;
 
-    const StatusOr<Bytes> stored = ReadFrame(repository_.store(), info.name, frame);
+    const StatusOr<Bytes> stored =
+        ReadFrame(repository_.store(), repository_.keys(), info.name, number, frame);
     const StatusOr<Bytes> prefix = reader.bases.ReadPrefix(frame.bases);
     Status status = stored.ok() ? prefix.status() : stored.status();
     if (status.ok()) status = reader.codec.Decode(frame, *stored, *prefix, raw);

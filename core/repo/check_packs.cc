@@ -139,7 +139,7 @@ void PackCheck::CheckPack(Pack& pack) {
   const StatusOr<uint64_t> size = repository_.store().Size(PackObjectName(info.name));
   StatusOr<PackFooter> footer = PackFooter();
   if (size.ok()) {
-    footer = ReadPackFooter(repository_.store(), info, repository_.config().id);
+    footer = ReadPackFooter(repository_.store(), repository_.keys(), info);
   } else {
     footer = size.status();
   }
@@ -161,7 +161,7 @@ void PackCheck::CheckPack(Pack& pack) {
 void PackCheck::CheckParity(Pack& pack) {
   const PackInfo& info = pack.entry->info;
   if ((info.content & kPackHasParity) == 0) return;
-  PackMender mender(repository_.store(), repository_.config().id, SessionId{}, options_.stop);
+  PackMender mender(repository_.store(), repository_.keys(), SessionId{}, options_.stop);
   const Status status = mender.VerifyParitySize(info);
   pack.has_parity = status.ok();
   if (status.code() == StatusCode::kNotFound) {
@@ -173,7 +173,7 @@ void PackCheck::CheckParity(Pack& pack) {
 }
 
 void PackCheck::Report(CheckResult& result) {
-  PackMender mender(repository_.store(), repository_.config().id, SessionId{}, options_.stop);
+  PackMender mender(repository_.store(), repository_.keys(), SessionId{}, options_.stop);
   for (const auto& [name, findings] : damage_.Packs()) {
     result.damaged_packs.insert(name);
     const PackEntry* const entry = state_.FindPack(name);
@@ -280,7 +280,7 @@ StatusOr<Index*> PackCheck::RightIndex() {
     for (size_t blobs = 0; next < packs_.size() && blobs < kBlobsPerTransaction; ++next) {
       const PackEntry& entry = *packs_[next].entry;
       StatusOr<PackFooter> footer =
-          ReadPackFooter(repository_.store(), entry.info, repository_.config().id);
+          ReadPackFooter(repository_.store(), repository_.keys(), entry.info);
       if (!footer.ok()) continue;  // it was found before
       blobs += footer->blobs.size();
       footers.push_back(*std::move(footer));
@@ -306,7 +306,7 @@ Status PackCheck::MarkHarmless(CheckedBlobs& blobs) {
       const PackEntry* const entry = state_.FindPack(piece.pack);
       if (entry == nullptr) continue;
       StatusOr<PackFooter> read =
-          ReadPackFooter(repository_.store(), entry->info, repository_.config().id);
+          ReadPackFooter(repository_.store(), repository_.keys(), entry->info);
       if (!read.ok()) continue;
       footer = *std::move(read);
       footer_of = piece.pack;

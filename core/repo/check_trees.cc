@@ -26,7 +26,7 @@ Status TreeCheck::Run() {
 
 Status TreeCheck::CheckSnapshot(const SnapshotId& id, const SnapshotRecord& record) {
   StatusOr<SnapshotObject> object = DecodeSnapshotObject(record.snapshot.object);
-  if (object.ok() && HashSnapshotObject(record.snapshot.object) != id) {
+  if (object.ok() && HashSnapshotObject(keys_, record.snapshot.object) != id) {
     object = DataLoss("its object does not have its id");
   }
   if (!object.ok()) {

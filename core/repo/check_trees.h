@@ -33,9 +33,10 @@ struct CheckedSnapshot {
 class TreeCheck {
  public:
   // All must outlive it.
-  TreeCheck(const JournalState& state, const CheckOptions& options, Index& index,
-            CheckedBlobs& blobs, CheckFindings& findings)
-      : state_(state),
+  TreeCheck(const RepositoryKeys& keys, const JournalState& state, const CheckOptions& options,
+            Index& index, CheckedBlobs& blobs, CheckFindings& findings)
+      : keys_(keys),
+        state_(state),
         options_(options),
         index_(index),
         blobs_(blobs),
@@ -91,6 +92,7 @@ class TreeCheck {
   // Nodes below one another; no directories that are not nested too deeply need so many.
   static constexpr size_t kMaxOpenNodes = size_t{16} * kMaxDepth;
 
+  const RepositoryKeys keys_;
   const JournalState& state_;
   const CheckOptions& options_;
   Index& index_;

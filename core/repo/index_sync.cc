@@ -144,7 +144,7 @@ StatusOr<IndexSync::Footer> IndexSync::ReadFooter(const PackInfo& info) {
   if (known_ != nullptr) {
     if (const auto it = known_->find(info.name); it != known_->end()) return Footer(&it->second);
   }
-  StatusOr<PackFooter> footer = ReadPackFooter(store_, info, repository_);
+  StatusOr<PackFooter> footer = ReadPackFooter(store_, keys_, info);
   // A pack that is damaged, or gone because a later record purges it, must not keep everybody from
   // the others: nothing is found in it then, and `check` names it.
   const StatusCode code = footer.status().code();
@@ -271,7 +271,7 @@ StatusOr<RecordHash> IndexSync::PredecessorOf(const JournalHead& head) {
   for (const std::string& name : names) {
     if (!name.starts_with(prefix)) continue;
     ASSIGN_OR_RETURN(const Bytes file, store_.ReadAll("journal/" + name, kMaxRecordFileBytes));
-    ASSIGN_OR_RETURN(const DecodedTwin record, DecodeTwin(kRecordMagic, file, name));
+    ASSIGN_OR_RETURN(const DecodedTwin record, DecodeTwin(keys_, kRecordMagic, file, name));
     if (record.twin.hash == head.hash) return record.twin.predecessor;
   }
   // Folded away: the fold's list of hashes then says what stood there.

@@ -37,15 +37,15 @@ class IndexSync {
   };
 
   // All must outlive it; `known` may be null.
-  IndexSync(Index& index, Journal& journal, ObjectStore& store, const RepositoryId& repository,
+  IndexSync(Index& index, Journal& journal, ObjectStore& store, const RepositoryKeys& keys,
             const KnownFooters* known)
-      : IndexSync(index, journal, store, repository, known, Limits()) {}
-  IndexSync(Index& index, Journal& journal, ObjectStore& store, const RepositoryId& repository,
+      : IndexSync(index, journal, store, keys, known, Limits()) {}
+  IndexSync(Index& index, Journal& journal, ObjectStore& store, const RepositoryKeys& keys,
             const KnownFooters* known, const Limits& limits)
       : index_(index),
         journal_(journal),
         store_(store),
-        repository_(repository),
+        keys_(keys),
         known_(known),
         limits_(limits) {}
 
@@ -111,7 +111,7 @@ class IndexSync {
   Index& index_;
   Journal& journal_;
   ObjectStore& store_;
-  const RepositoryId repository_;
+  const RepositoryKeys keys_;
   const KnownFooters* known_;
   const Limits limits_;
 };

@@ -438,7 +438,7 @@ StatusOr<bool> BaseMarker::IsFrameMarked(const MarkedPack& pack, uint32_t frame)
   }
   Repository& repository = table_.repository;
   ASSIGN_OR_RETURN(const PackFooter footer,
-                   ReadPackFooter(repository.store(), info, repository.config().id));
+                   ReadPackFooter(repository.store(), repository.keys(), info));
   for (uint32_t ordinal = 0; ordinal < footer.blobs.size(); ++ordinal) {
     if (footer.blobs[ordinal].frame == frame && pack.IsMarked(ordinal)) return true;
   }

@@ -46,7 +46,7 @@ Status PackAssembler::SpillSmall() {
 
 StatusOr<std::unique_ptr<PackWriter>> PackAssembler::NewPack(uint8_t content) {
   const auto with_parity = static_cast<uint8_t>(content | (parity_ ? kPackHasParity : 0));
-  return PackWriter::Create(store_, config_.id, session_, with_parity);
+  return PackWriter::Create(store_, keys_, session_, with_parity);
 }
 
 Status PackAssembler::AddToOpenPack(const SealedFrame& frame, bool node) {

@@ -26,9 +26,9 @@ struct FinishedPack {
 class PackAssembler {
  public:
   // `store` must outlive it. With `parity`, every pack gets it.
-  PackAssembler(ObjectStore& store, const RepositoryConfig& config, const SessionId& session,
-                bool parity)
-      : store_(store), config_(config), session_(session), parity_(parity) {}
+  PackAssembler(ObjectStore& store, const RepositoryKeys& keys, const RepositoryConfig& config,
+                const SessionId& session, bool parity)
+      : store_(store), keys_(keys), config_(config), session_(session), parity_(parity) {}
 
   // `node` frames hold nodes only, others chunks only.
   Status Add(SealedFrame frame, bool node);
@@ -57,6 +57,7 @@ class PackAssembler {
   Status FinishPack(std::unique_ptr<PackWriter> writer);
 
   ObjectStore& store_;
+  const RepositoryKeys keys_;
   const RepositoryConfig config_;
   const SessionId session_;
   const bool parity_;

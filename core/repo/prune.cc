@@ -28,6 +28,7 @@ constexpr int kPruneAttempts = 5;
 
 std::string Describe(const SessionInfo& session) {
   if (session.pid == 0) return "a session that has not said yet what it is";
+  if (session.command.empty()) return absl::StrFormat("a session of pid %d", session.pid);
   return absl::StrFormat("%s of pid %d on %s", session.command, session.pid, session.host);
 }
 
@@ -122,7 +123,7 @@ Status PruneRun::Begin() {
     if (!options_.dry_run) {
       ASSIGN_OR_RETURN(lock_, LockForPrune(repository_.fs()));
     }
-    ASSIGN_OR_RETURN(session_, Session::Open(repository_.fs(), "prune"));
+    ASSIGN_OR_RETURN(session_, repository_.OpenSession("prune"));
     ASSIGN_OR_RETURN(const JournalHead head, repository_.Refresh());
     // Without a start it counts as the oldest, which is no harm.
     session_->SetStart(head.number).IgnoreError();

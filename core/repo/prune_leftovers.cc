@@ -53,7 +53,7 @@ StatusOr<uint64_t> SizeOf(ObjectStore& store, const std::string& name) {
 Status AddPacks(Repository& repository, const std::vector<PackName>& names,
                 const std::set<SessionId>& alive, Leftovers& leftovers) {
   for (const PackName& name : names) {
-    const StatusOr<PackHeader> header = ReadPackHeader(repository.store(), name);
+    const StatusOr<PackHeader> header = ReadPackHeader(repository.store(), repository.keys(), name);
     if (header.status().code() == StatusCode::kNotFound) continue;
     const bool damaged = header.status().code() == StatusCode::kDataLoss;
     if (!header.ok() && !damaged) return header.status();

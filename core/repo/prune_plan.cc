@@ -200,7 +200,7 @@ StatusOr<std::vector<PackUse>> MeasurePacks(Repository& repository, const Journa
     RETURN_IF_ERROR(CheckStop(stop));
     PackUse& use = packs[i];
     const StatusOr<PackFooter> footer =
-        ReadPackFooter(repository.store(), use.info, repository.config().id);
+        ReadPackFooter(repository.store(), repository.keys(), use.info);
     if (footer.ok()) {
       MeasureByFooter(*footer, reachable, use);
     } else if (IsDamage(footer.status())) {

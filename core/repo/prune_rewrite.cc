@@ -22,7 +22,8 @@ class BatchRewriter {
       : repository_(repository),
         reachable_(reachable),
         options_(options),
-        assembler_(repository.store(), repository.config(), session, options.parity),
+        assembler_(repository.store(), repository.keys(), repository.config(), session,
+                   options.parity),
         packs_(packs),
         next_(next) {}
 
@@ -54,7 +55,7 @@ class BatchRewriter {
   const PackUse* TakePack();
   // False if the pack is damaged.
   StatusOr<bool> CopyPack(Worker& worker, const PackUse& pack);
-  StatusOr<Bytes> ReadStored(const PackUse& pack, const FrameInfo& frame);
+  StatusOr<Bytes> ReadStored(const PackUse& pack, uint32_t number, const FrameInfo& frame);
   static bool StaysAsItIs(const OldFrame& frame);
   Status DecodeOldFrame(Worker& worker, const PackUse& pack, OldFrame& frame);
   Status CopyFrame(Worker& worker, OldFrame& frame);
@@ -138,7 +139,7 @@ StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
     return false;
   };
   const StatusOr<PackFooter> footer =
-      ReadPackFooter(repository_.store(), pack.info, repository_.config().id);
+      ReadPackFooter(repository_.store(), repository_.keys(), pack.info);
   if (!footer.ok()) return leave(footer.status());
   for (uint32_t number = 0, ordinal = 0; number < footer->frames.size(); ++number) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
@@ -155,7 +156,7 @@ StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
     }
     if (frame.live.empty()) continue;
     frame.whole = frame.live.size() == blobs && !mixed;
-    StatusOr<Bytes> stored = ReadStored(pack, *frame.info);
+    StatusOr<Bytes> stored = ReadStored(pack, number, *frame.info);
     if (!stored.ok()) return leave(stored.status());
     frame.stored = *std::move(stored);
     if (StaysAsItIs(frame)) {
@@ -172,9 +173,12 @@ StatusOr<bool> BatchRewriter::CopyPack(Worker& worker, const PackUse& pack) {
   return true;
 }
 
-// The frame's bytes, as they were when it was sealed.
-StatusOr<Bytes> BatchRewriter::ReadStored(const PackUse& pack, const FrameInfo& frame) {
-  ASSIGN_OR_RETURN(Bytes stored, ReadFrame(repository_.store(), pack.info.name, frame));
+// The frame's bytes, as they were when it was made: in an encrypted repository they are opened, and
+// the pack that they are copied to seals them anew, as its own.
+StatusOr<Bytes> BatchRewriter::ReadStored(const PackUse& pack, uint32_t number,
+                                          const FrameInfo& frame) {
+  ASSIGN_OR_RETURN(Bytes stored, ReadFrame(repository_.store(), repository_.keys(), pack.info.name,
+                                           number, frame));
   if (ChecksumFrame(stored) != frame.checksum) {
     return DataLoss("pack " + pack.info.name.Hex() + ": frame: checksum does not match");
   }

@@ -15,7 +15,8 @@ RecoveredBlobs::RecoveredBlobs(Repository& repository, const SessionId& session,
                                const std::vector<BlobRef>& lacking, bool dry_run)
     : repository_(repository),
       dry_run_(dry_run),
-      assembler_(repository.store(), repository.config(), session, /*parity=*/true),
+      assembler_(repository.store(), repository.keys(), repository.config(), session,
+                 /*parity=*/true),
       codec_(repository.config().compression_level) {
   for (const BlobRef& ref : lacking) lacking_[static_cast<int>(ref.kind)].insert(ref.id);
 }

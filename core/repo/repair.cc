@@ -50,7 +50,9 @@ class RepairRun {
   StatusOr<CheckResult> CheckDamaged();
 
   Status MendTwins(const SessionId& session);
-  Status MendTwin(const std::string& name, const SessionId& session);
+  Status MendKeys(const SessionId& session);
+  Status MendTwin(const RepositoryKeys& keys, const TwinMagic& magic, const std::string& name,
+                  const SessionId& session);
   Status MendPacks(const SessionId& session);
   Status MendPack(PackMender& mender, const PackInfo& pack);
   Status MakeParity(PackMender& mender, const PackInfo& pack);
@@ -86,7 +88,7 @@ StatusOr<RepairRun::Turn> RepairRun::TakeTurn() {
   Turn turn;
   if (options_.dry_run) return turn;
   ASSIGN_OR_RETURN(turn.lock, LockForPrune(repository_.fs()));
-  ASSIGN_OR_RETURN(turn.session, Session::Open(repository_.fs(), "repair"));
+  ASSIGN_OR_RETURN(turn.session, repository_.OpenSession("repair"));
   ASSIGN_OR_RETURN(const JournalHead head, repository_.Refresh());
   RETURN_IF_ERROR(turn.session->SetStart(head.number));
   return turn;
@@ -113,7 +115,7 @@ StatusOr<bool> RepairRun::KnowsItself(const PackName& name) {
   ASSIGN_OR_RETURN(const JournalState state, repository_.journal().ReadState());
   const PackEntry* const entry = state.FindPack(name);
   if (entry == nullptr) return true;
-  return ReadPackFooter(repository_.store(), entry->info, repository_.config().id).ok();
+  return ReadPackFooter(repository_.store(), repository_.keys(), entry->info).ok();
 }
 
 StatusOr<CheckResult> RepairRun::CheckDamaged() {
@@ -150,28 +152,43 @@ StatusOr<RepairResult> RepairRun::Run() {
 }
 
 Status RepairRun::MendTwins(const SessionId& session) {
-  RETURN_IF_ERROR(MendTwin(kConfigName, session));
+  RETURN_IF_ERROR(MendTwin(repository_.keys(), kConfigMagic, kConfigName, session));
+  RETURN_IF_ERROR(MendKeys(session));
   ASSIGN_OR_RETURN(const std::vector<Journal::Finding> found, repository_.journal().Verify());
   for (const Journal::Finding& each : found) {
-    if (each.status.ok() && !each.damage.empty()) RETURN_IF_ERROR(MendTwin(each.name, session));
+    if (!each.status.ok() || each.damage.empty()) continue;
+    const bool is_fold = each.name.starts_with("journal/folds/");
+    RETURN_IF_ERROR(
+        MendTwin(repository_.keys(), is_fold ? kFoldMagic : kRecordMagic, each.name, session));
+  }
+  return OkStatus();
+}
+
+Status RepairRun::MendKeys(const SessionId& session) {
+  if (!repository_.keys().sealed()) return OkStatus();
+  // One that is removed meanwhile must not come back.
+  std::unique_ptr<FileLock> lock;
+  if (!options_.dry_run) {
+    ASSIGN_OR_RETURN(lock, LockForKeys(repository_.fs()));
+  }
+  ASSIGN_OR_RETURN(const std::vector<StoredKey> keys, ListKeys(repository_.store()));
+  for (const StoredKey& stored : keys) {
+    if (!stored.key.ok() || stored.damage.empty()) continue;
+    RETURN_IF_ERROR(MendTwin(RepositoryKeys(), kKeyMagic, stored.name, session));
   }
   return OkStatus();
 }
 
 // Only if one copy is whole: nothing else tells what the object said.
-Status RepairRun::MendTwin(const std::string& name, const SessionId& session) {
-  const bool is_fold = name.starts_with("journal/folds/");
-  const TwinMagic& magic = name == kConfigName ? kConfigMagic : is_fold ? kFoldMagic : kRecordMagic;
-  const uint64_t max_bytes = name == kConfigName ? kMaxConfigFileBytes
-                             : is_fold           ? kMaxFoldFileBytes
-                                                 : kMaxRecordFileBytes;
+Status RepairRun::MendTwin(const RepositoryKeys& keys, const TwinMagic& magic,
+                           const std::string& name, const SessionId& session) {
   ObjectStore& store = repository_.store();
-  const StatusOr<Bytes> file = ReadTwinFile(store, name, max_bytes);
+  const StatusOr<Bytes> file = ReadTwinFile(store, name, kMaxFoldFileBytes);
   if (!file.ok()) return OkStatus();
-  StatusOr<DecodedTwin> decoded = DecodeTwin(magic, *file, name);
+  StatusOr<DecodedTwin> decoded = DecodeTwin(keys, magic, *file, name);
   if (!decoded.ok() || decoded->damage.empty()) return OkStatus();
   const RecordHash hash = decoded->twin.hash;
-  const Bytes whole = EncodeTwin(decoded->twin);
+  const Bytes whole = EncodeTwin(keys, decoded->twin);
   if (decoded->twin.hash != hash) return Internal(name + ": it is encoded otherwise than it was");
   if (!options_.dry_run) {
     ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
@@ -187,7 +204,7 @@ Status RepairRun::MendTwin(const std::string& name, const SessionId& session) {
 
 Status RepairRun::MendPacks(const SessionId& session) {
   ASSIGN_OR_RETURN(const JournalState state, repository_.journal().ReadState());
-  PackMender mender(repository_.store(), repository_.config().id, session, options_.stop);
+  PackMender mender(repository_.store(), repository_.keys(), session, options_.stop);
   for (const auto& [name, entry] : state.packs()) {
     if (entry.state == PackState::kPurged) continue;
     RETURN_IF_ERROR(CheckStop(options_.stop));

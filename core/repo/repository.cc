@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/profile.h"
+#include "core/base/random.h"
 #include "core/index/lmdb_index.h"
 #include "core/index/memory_index.h"
 #include "core/repo/index_sync.h"
@@ -72,12 +73,30 @@ Repository::~Repository() = default;
 
 Status Repository::Create(FileSystem& fs, const RepositoryConfig& config) {
   const std::unique_ptr<ObjectStore> store = NewLocalObjectStore(fs);
-  return WriteConfig(*store, config);
+  return WriteConfig(*store, RepositoryKeys(config.id), config);
+}
+
+Status Repository::CreateEncrypted(FileSystem& fs, const RepositoryConfig& config,
+                                   const Credential& credential, const PasswordCost& cost) {
+  const std::unique_ptr<ObjectStore> store = NewLocalObjectStore(fs);
+  SecretBytes master(kMasterKeyBytes);
+  FillRandom(master.span());
+  ASSIGN_OR_RETURN(const KeyObject key,
+                   WrapMasterKey(config.id, credential, cost, config.created, master.span()));
+  // Durable before anything is sealed that only it opens.
+  RETURN_IF_ERROR(PlaceKey(*store, key, credential));
+  return WriteConfig(*store, RepositoryKeys(config.id, master), config);
+}
+
+StatusOr<std::unique_ptr<Session>> Repository::OpenSession(std::string command) {
+  return Session::Open(fs_, std::move(command),
+                       keys_.sealed() ? Session::Says::kLittle : Session::Says::kAll);
 }
 
 StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
                                                        const RepositoryOptions& options) {
   std::unique_ptr<Repository> repository(new Repository(fs, options));
+  RETURN_IF_ERROR(repository->OpenKeysIfEncrypted());
   RETURN_IF_ERROR(repository->OpenConfig());
   MutexLock lock(repository->refresh_mutex_);
   RETURN_IF_ERROR(repository->OpenIndex());
@@ -92,12 +111,39 @@ StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
   return repository;
 }
 
+Status Repository::OpenKeysIfEncrypted() {
+  const StatusOr<RepositoryClaim> claim = IdentifyRepository(*store_);
+  if (claim.ok() && claim->encrypted) {
+    if (!options_.credential) {
+      return Unauthenticated("it is encrypted, and neither a password nor a key file was given");
+    }
+    ASSIGN_OR_RETURN(const Credential credential, options_.credential());
+    ASSIGN_OR_RETURN(OpenedKeys opened, OpenKeys(*store_, credential));
+    keys_ = std::move(opened.keys);
+    opened_by_ = opened.by;
+    return OkStatus();
+  }
+  // The rest is for OpenConfig to say. With keys beside it, not even who reads goes on.
+  if (claim.status().code() == StatusCode::kNotFound) return OkStatus();
+  if (options_.must_be_encrypted) {
+    if (!claim.ok()) return claim.status();
+    return Unauthenticated(
+        "a password or a key was given, but it is not encrypted: is it the one that is meant? Had "
+        "somebody exchanged it, all that is written now could be read by him");
+  }
+  if (!claim.ok()) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> keys, store_->List(kKeyFolder));
+    if (!keys.empty()) return claim.status();
+  }
+  return OkStatus();
+}
+
 Status Repository::OpenConfig() {
-  StatusOr<RepositoryConfig> config = ReadConfig(*store_);
+  StatusOr<RepositoryConfig> config = ReadConfig(*store_, keys_);
   const bool is_lost =
       IsLostJournal(config.status()) || config.status().code() == StatusCode::kNotFound;
   if (is_lost && options_.beside_damage) {
-    const StatusOr<RepositoryId> id = FindRepositoryId(*store_, std::nullopt);
+    const StatusOr<RepositoryId> id = FindRepositoryId(*store_, keys_, std::nullopt);
     if (id.ok()) {
       damage_ = DataLoss(Message(config.status()));
       config = RepositoryConfig();
@@ -106,7 +152,9 @@ Status Repository::OpenConfig() {
   }
   RETURN_IF_ERROR(config.status());
   config_ = *std::move(config);
-  journal_ = std::make_unique<Journal>(*store_, config_.id);
+  if (!keys_.sealed()) keys_ = RepositoryKeys(config_.id);
+  hasher_ = BlobHasher(keys_.id_key());
+  journal_ = std::make_unique<Journal>(*store_, keys_);
   return OkStatus();
 }
 
@@ -115,7 +163,7 @@ LmdbIndexOptions Repository::IndexOptions() const {
 }
 
 IndexSync Repository::Sync(const KnownFooters* footers) {
-  return IndexSync(index(), *journal_, *store_, config_.id, footers);
+  return IndexSync(index(), *journal_, *store_, keys_, footers);
 }
 
 void Repository::UseIndex(std::unique_ptr<Index> index) {
@@ -156,17 +204,19 @@ Status Repository::ThrowIndexAway() {
 
 // `why` is why the journal could not be followed.
 Status Repository::ReadBesideDamage(const Status& why) {
-  const StatusOr<RepositoryId> id = FindRepositoryId(*store_, config_.id);
-  if (id.ok() && *id != config_.id) {
+  const StatusOr<RepositoryId> id = FindRepositoryId(*store_, keys_, config_.id);
+  // An encrypted repository's configuration cannot be another's.
+  if (id.ok() && *id != config_.id && !keys_.sealed()) {
     damage_ = DataLoss("config: it is another repository's");
     config_ = RepositoryConfig();
     config_.id = *id;
-    journal_ = std::make_unique<Journal>(*store_, config_.id);
+    keys_ = RepositoryKeys(*id);
+    journal_ = std::make_unique<Journal>(*store_, keys_);
     RETURN_IF_ERROR(OpenIndex());
     const Status refreshed = RefreshLocked(nullptr).status();
     if (refreshed.ok() || !IsLostJournal(refreshed)) return refreshed;
   }
-  ASSIGN_OR_RETURN(const Salvage salvage, SalvageJournal(*journal_, *store_, config_.id, &index()));
+  ASSIGN_OR_RETURN(const Salvage salvage, SalvageJournal(*journal_, *store_, keys_, &index()));
   const std::string what = std::string(Message(why)) + "; " + salvage.Describe();
   damage_ = damage_.ok() ? DataLoss(what) : Annotate(damage_, what);
   UseIndex(NewMemoryIndex());
@@ -274,13 +324,13 @@ StatusOr<Chunker> Repository::MakeChunker() const {
   const ChunkerOptions options{.min_size = static_cast<uint32_t>(config_.chunk_min_bytes),
                                .avg_size = static_cast<uint32_t>(config_.chunk_average_bytes),
                                .max_size = static_cast<uint32_t>(config_.chunk_max_bytes)};
-  return Chunker::Create(options, GearTable(HashKey{}));
+  return Chunker::Create(options, GearTable(keys_.id_key()));
 }
 
 StatusOr<FrameCache::Frame> Repository::ReadFrame(const PackName& pack, uint32_t frame_number,
                                                   const FrameInfo& frame) {
   if (FrameCache::Frame cached = frames_.Find(pack, frame_number)) return cached;
-  ASSIGN_OR_RETURN(const Bytes stored, cairn::ReadFrame(*store_, pack, frame));
+  ASSIGN_OR_RETURN(const Bytes stored, cairn::ReadFrame(*store_, keys_, pack, frame_number, frame));
   // A small frame would hold on to the memory of a large one.
   const bool is_small = frame.raw_bytes < kChunkFrameBytes / 2;
   std::shared_ptr<Bytes> raw = is_small ? std::make_shared<Bytes>() : frames_.NewFrame();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -24,8 +25,11 @@
 #include "core/repo/snapshot_object.h"
 #include "core/store/config.h"
 #include "core/store/journal.h"
+#include "core/store/key_ring.h"
 #include "core/store/object_store.h"
 #include "core/store/pack.h"
+#include "core/store/repository_keys.h"
+#include "core/store/sessions.h"
 
 namespace cairn {
 
@@ -43,6 +47,12 @@ struct RepositoryOptions {
   size_t frame_cache_bytes = 32 * kMiB;
   // Told to people: "the index cannot be written, ...". May be empty.
   std::function<void(const std::string&)> warn;
+  // Asked, once, for what opens the repository if it is encrypted. If it is null, none can be
+  // given.
+  std::function<StatusOr<Credential>()> credential;
+  // Somebody has given a password or a key: so a repository that is not encrypted is not the one
+  // that is meant, and nothing is written to it.
+  bool must_be_encrypted = false;
   // For who only reads: where the configuration or the journal is damaged in both copies, opens
   // what can still be known of it (salvage.h), and says so. Repository::damage() is set then.
   bool beside_damage = false;
@@ -69,7 +79,11 @@ class Repository : public BlobSource {
  public:
   // Makes a repository in `fs`, which should be empty. ALREADY_EXISTS if there is one.
   static Status Create(FileSystem& fs, const RepositoryConfig& config);
-  // NOT_FOUND if there is none. The index is brought up to the journal's head; where it cannot be
+  // An encrypted one, with this credential as its first key.
+  static Status CreateEncrypted(FileSystem& fs, const RepositoryConfig& config,
+                                const Credential& credential, const PasswordCost& cost);
+  // NOT_FOUND if there is none. UNAUTHENTICATED if the credential is wrong, missing, or given for
+  // one that is not encrypted. The index is brought up to the journal's head; where it cannot be
   // used or written, one in memory takes its place. `fs` must outlive the repository.
   static StatusOr<std::unique_ptr<Repository>> Open(FileSystem& fs,
                                                     const RepositoryOptions& options);
@@ -83,6 +97,11 @@ class Repository : public BlobSource {
   const BlobHasher& hasher() const { return hasher_; }
   // Cuts as everybody does who writes to this repository.
   StatusOr<Chunker> MakeChunker() const;
+  const RepositoryKeys& keys() const { return keys_; }
+  // The key that opened it, if it is encrypted.
+  const std::optional<KeyId>& opened_by() const { return opened_by_; }
+  // As Session::Open, saying no more in the file than others may know.
+  StatusOr<std::unique_ptr<Session>> OpenSession(std::string command);
   FileSystem& fs() { return fs_; }
   ObjectStore& store() { return *store_; }
   Journal& journal() { return *journal_; }
@@ -127,6 +146,7 @@ class Repository : public BlobSource {
 
  private:
   Repository(FileSystem& fs, const RepositoryOptions& options);
+  Status OpenKeysIfEncrypted();
   Status OpenConfig();
   Status OpenIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
   void UseIndex(std::unique_ptr<Index> index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
@@ -145,6 +165,8 @@ class Repository : public BlobSource {
   RepositoryOptions options_;
   RepositoryConfig config_;
   Status damage_;  // set by Open only
+  RepositoryKeys keys_;
+  std::optional<KeyId> opened_by_;
   BlobHasher hasher_;
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<Journal> journal_;

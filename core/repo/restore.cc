@@ -22,7 +22,7 @@ namespace {
 // Makes prune wait. A repository that cannot be written, being read-only or on a full disk, is read
 // without a session: a pack that goes meanwhile is looked for again.
 StatusOr<std::unique_ptr<Session>> OpenSession(Repository& repository) {
-  StatusOr<std::unique_ptr<Session>> session = Session::Open(repository.fs(), "restore");
+  StatusOr<std::unique_ptr<Session>> session = repository.OpenSession("restore");
   ASSIGN_OR_RETURN(const JournalHead head, repository.RefreshForReading());
   if (!session.ok() || !(*session)->SetStart(head.number).ok()) return nullptr;
   return session;

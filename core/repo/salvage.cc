@@ -37,9 +37,9 @@ StatusOr<std::vector<PackName>> ListPacks(ObjectStore& store) {
 
 // A pack by what it says of itself.
 StatusOr<PackInfo> DescribePack(ObjectStore& store, const PackName& name,
-                                const RepositoryId& repository) {
-  ASSIGN_OR_RETURN(const PackHeader header, ReadPackHeader(store, name));
-  if (header.repository != repository) return NotFound("a pack of another repository");
+                                const RepositoryKeys& keys) {
+  ASSIGN_OR_RETURN(const PackHeader header, ReadPackHeader(store, keys, name));
+  if (header.repository != keys.id()) return NotFound("a pack of another repository");
   PackInfo info;
   info.name = name;
   info.session = header.session;
@@ -49,14 +49,14 @@ StatusOr<PackInfo> DescribePack(ObjectStore& store, const PackName& name,
   const uint64_t offset = info.bytes - PackHash::kBytes;
   ASSIGN_OR_RETURN(const size_t read, store.ReadAt(PackObjectName(name), offset, info.hash.bytes));
   if (read != PackHash::kBytes) return DataLoss("a pack that is cut short");
-  RETURN_IF_ERROR(ReadPackFooter(store, info, repository).status());
+  RETURN_IF_ERROR(ReadPackFooter(store, keys, info).status());
   return info;
 }
 
 class Salvager {
  public:
-  Salvager(Journal& journal, ObjectStore& store, const RepositoryId& repository, Index* index)
-      : journal_(journal), store_(store), repository_(repository), index_(index) {}
+  Salvager(Journal& journal, ObjectStore& store, const RepositoryKeys& keys, Index* index)
+      : journal_(journal), store_(store), keys_(keys), index_(index) {}
 
   StatusOr<Salvage> Run() {
     ASSIGN_OR_RETURN(Journal::Remains remains, journal_.ReadRemains());
@@ -91,7 +91,7 @@ class Salvager {
     ASSIGN_OR_RETURN(const std::vector<PackName> packs, ListPacks(store_));
     for (const PackName& name : packs) {
       if (named.contains(name)) continue;
-      StatusOr<PackInfo> info = DescribePack(store_, name, repository_);
+      StatusOr<PackInfo> info = DescribePack(store_, name, keys_);
       if (info.ok()) found.push_back(*std::move(info));
     }
     return OkStatus();
@@ -106,7 +106,7 @@ class Salvager {
         ->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
           const bool is_lost =
               snapshot.record > remains.sound.head().number && !readable_.contains(snapshot.record);
-          if (is_lost && HashSnapshotObject(snapshot.object) == snapshot.id) {
+          if (is_lost && HashSnapshotObject(keys_, snapshot.object) == snapshot.id) {
             found.push_back({snapshot.id, snapshot.object});
           }
           return true;
@@ -130,29 +130,29 @@ class Salvager {
 
   Journal& journal_;
   ObjectStore& store_;
-  const RepositoryId repository_;
+  const RepositoryKeys keys_;
   Index* const index_;
   std::set<uint64_t> readable_;  // beyond the loss
 };
 
 using IdCounts = std::map<RepositoryId, uint64_t>;
 
-Status CountIds(ObjectStore& store, const TwinMagic& magic, const std::string& folder,
-                IdCounts& counts) {
+Status CountIds(ObjectStore& store, const RepositoryKeys& keys, const TwinMagic& magic,
+                const std::string& folder, IdCounts& counts) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, store.List(folder));
   for (const std::string& name : names) {
     const StatusOr<Bytes> file = ReadTwinFile(store, folder + "/" + name, kMaxRecordFileBytes);
     if (!file.ok()) continue;
-    const StatusOr<DecodedTwin> decoded = DecodeTwin(magic, *file, name);
+    const StatusOr<DecodedTwin> decoded = DecodeTwin(keys, magic, *file, name);
     if (decoded.ok()) ++counts[decoded->twin.repository];
   }
   return OkStatus();
 }
 
-Status CountIdsOfPacks(ObjectStore& store, IdCounts& counts) {
+Status CountIdsOfPacks(ObjectStore& store, const RepositoryKeys& keys, IdCounts& counts) {
   ASSIGN_OR_RETURN(const std::vector<PackName> packs, ListPacks(store));
   for (const PackName& pack : packs) {
-    const StatusOr<PackHeader> header = ReadPackHeader(store, pack);
+    const StatusOr<PackHeader> header = ReadPackHeader(store, keys, pack);
     if (header.ok()) ++counts[header->repository];
   }
   return OkStatus();
@@ -176,17 +176,17 @@ std::string Salvage::Describe() const {
          "repository; what is whole can be read and restored";
 }
 
-StatusOr<Salvage> SalvageJournal(Journal& journal, ObjectStore& store,
-                                 const RepositoryId& repository, Index* index) {
-  return Salvager(journal, store, repository, index).Run();
+StatusOr<Salvage> SalvageJournal(Journal& journal, ObjectStore& store, const RepositoryKeys& keys,
+                                 Index* index) {
+  return Salvager(journal, store, keys, index).Run();
 }
 
-StatusOr<RepositoryId> FindRepositoryId(ObjectStore& store,
+StatusOr<RepositoryId> FindRepositoryId(ObjectStore& store, const RepositoryKeys& keys,
                                         const std::optional<RepositoryId>& expected) {
   IdCounts counts;
-  RETURN_IF_ERROR(CountIds(store, kRecordMagic, "journal", counts));
-  RETURN_IF_ERROR(CountIds(store, kFoldMagic, "journal/folds", counts));
-  if (counts.empty()) RETURN_IF_ERROR(CountIdsOfPacks(store, counts));
+  RETURN_IF_ERROR(CountIds(store, keys, kRecordMagic, "journal", counts));
+  RETURN_IF_ERROR(CountIds(store, keys, kFoldMagic, "journal/folds", counts));
+  if (counts.empty()) RETURN_IF_ERROR(CountIdsOfPacks(store, keys, counts));
   if (counts.empty()) return NotFound("no record and no pack tells whose repository this is");
   if (expected && counts.contains(*expected)) return *expected;
   return std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; })

@@ -34,13 +34,13 @@ struct Salvage {
 
 // `index` is what a process remembers of an earlier head; it is read, and may be null. Errors are
 // those of I/O, and UNIMPLEMENTED for what a newer version wrote.
-StatusOr<Salvage> SalvageJournal(Journal& journal, ObjectStore& store,
-                                 const RepositoryId& repository, Index* index);
+StatusOr<Salvage> SalvageJournal(Journal& journal, ObjectStore& store, const RepositoryKeys& keys,
+                                 Index* index);
 
 // Whose repository this is, by its records and folds, or else its packs: `expected` if any of them
 // says so, else the id that most of them bear. NOT_FOUND if there is none that can be read. Reads
 // the whole journal.
-StatusOr<RepositoryId> FindRepositoryId(ObjectStore& store,
+StatusOr<RepositoryId> FindRepositoryId(ObjectStore& store, const RepositoryKeys& keys,
                                         const std::optional<RepositoryId>& expected);
 
 }  // namespace cairn

@@ -120,7 +120,7 @@ Status SnapshotRun::Begin() {
   if (options_.dry_run) {
     ASSIGN_OR_RETURN(start, repository_.Refresh());
   } else {
-    ASSIGN_OR_RETURN(session_, Session::Open(repository_.fs(), "snapshot"));
+    ASSIGN_OR_RETURN(session_, repository_.OpenSession("snapshot"));
     ASSIGN_OR_RETURN(start, repository_.Refresh());
     RETURN_IF_ERROR(session_->SetStart(start.number));
   }
@@ -306,7 +306,7 @@ StatusOr<SnapshotResult> SnapshotRun::Finish(BlobId root, bool took_over, uint64
   if (entry.object.size() > kMaxSnapshotObjectBytes) {
     return ResourceExhausted("the snapshot's list of sources is too long");
   }
-  entry.id = HashSnapshotObject(entry.object);
+  entry.id = HashSnapshotObject(repository_.keys(), entry.object);
   result.id = entry.id;
   const std::optional<SnapshotId> claimed_base =
       took_over && base_ ? std::optional(base_->info.id) : std::nullopt;

@@ -26,7 +26,8 @@ bool IsSound(const RepositoryConfig& config) {
 
 }  // namespace
 
-Bytes EncodeConfig(const RepositoryConfig& config, const std::array<uint8_t, 16>& nonce) {
+Bytes EncodeConfig(const RepositoryKeys& keys, const RepositoryConfig& config,
+                   const std::array<uint8_t, 16>& nonce) {
   Twin twin;
   twin.magic = kConfigMagic;
   twin.repository = config.id;
@@ -39,11 +40,15 @@ Bytes EncodeConfig(const RepositoryConfig& config, const std::array<uint8_t, 16>
   encoder.Varint(config.chunk_max_bytes);
   encoder.SignedVarint(config.compression_level);
   encoder.Varint(config.pack_target_bytes);
-  return EncodeTwin(twin);
+  return EncodeTwin(keys, twin);
 }
 
-StatusOr<RepositoryConfig> DecodeConfig(ByteSpan file, std::string* damage) {
-  ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(kConfigMagic, file, kConfigName));
+StatusOr<RepositoryConfig> DecodeConfig(const RepositoryKeys& keys, ByteSpan file,
+                                        std::string* damage) {
+  ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(keys, kConfigMagic, file, kConfigName));
+  if (keys.sealed() && decoded.twin.repository != keys.id()) {
+    return DataLoss("config: it is another repository's");
+  }
   if (decoded.twin.number != 0 || !decoded.twin.predecessor.IsZero()) {
     return DataLoss("config: its number or predecessor is not zero");
   }
@@ -66,16 +71,16 @@ StatusOr<RepositoryConfig> DecodeConfig(ByteSpan file, std::string* damage) {
   return config;
 }
 
-Status WriteConfig(ObjectStore& store, const RepositoryConfig& config) {
+Status WriteConfig(ObjectStore& store, const RepositoryKeys& keys, const RepositoryConfig& config) {
   if (!IsSound(config)) return InvalidArgument("write config: a parameter is out of its range");
   Nonce nonce;
   FillRandom(nonce);
-  return store.PutIfAbsent(kConfigName, EncodeConfig(config, nonce), nullptr);
+  return store.PutIfAbsent(kConfigName, EncodeConfig(keys, config, nonce), nullptr);
 }
 
-StatusOr<RepositoryConfig> ReadConfig(ObjectStore& store) {
+StatusOr<RepositoryConfig> ReadConfig(ObjectStore& store, const RepositoryKeys& keys) {
   ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store, kConfigName, kMaxConfigFileBytes));
-  return DecodeConfig(file, nullptr);
+  return DecodeConfig(keys, file, nullptr);
 }
 
 }  // namespace cairn

@@ -7,6 +7,7 @@
 #include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/store/object_store.h"
+#include "core/store/repository_keys.h"
 
 namespace cairn {
 
@@ -26,13 +27,16 @@ inline constexpr char kConfigName[] = "config";
 // Of the file, which nobody makes larger.
 inline constexpr uint64_t kMaxConfigFileBytes = 1 * kMiB;
 
-Bytes EncodeConfig(const RepositoryConfig& config, const std::array<uint8_t, 16>& nonce);
-// `damage` as in DecodedTwin.
-StatusOr<RepositoryConfig> DecodeConfig(ByteSpan file, std::string* damage);
+Bytes EncodeConfig(const RepositoryKeys& keys, const RepositoryConfig& config,
+                   const std::array<uint8_t, 16>& nonce);
+// `damage` as in DecodedTwin. DATA_LOSS, too, for an encrypted repository's that has another id
+// than the keys; of one that is not encrypted the id is what the file says.
+StatusOr<RepositoryConfig> DecodeConfig(const RepositoryKeys& keys, ByteSpan file,
+                                        std::string* damage);
 
 // Writes the configuration of a new repository; ALREADY_EXISTS if there is one.
-Status WriteConfig(ObjectStore& store, const RepositoryConfig& config);
+Status WriteConfig(ObjectStore& store, const RepositoryKeys& keys, const RepositoryConfig& config);
 // NOT_FOUND if there is no repository in `store`.
-StatusOr<RepositoryConfig> ReadConfig(ObjectStore& store);
+StatusOr<RepositoryConfig> ReadConfig(ObjectStore& store, const RepositoryKeys& keys);
 
 }  // namespace cairn

@@ -11,8 +11,9 @@
 
 namespace cairn {
 
+inline constexpr uint32_t kFeatureSealed = 1;
 inline constexpr uint32_t kFeatureDelta = 2;
-inline constexpr uint32_t kKnownFeatures = kFeatureDelta;
+inline constexpr uint32_t kKnownFeatures = kFeatureSealed | kFeatureDelta;
 
 // Of a pack, and of an object that names packs.
 inline uint32_t FeaturesOf(uint8_t pack_content) {

@@ -35,7 +35,7 @@ PackEntry DecodePackEntry(Decoder& decoder, uint64_t last) {
   return entry;
 }
 
-SnapshotRecord DecodeSnapshotRecord(Decoder& decoder, uint64_t last) {
+SnapshotRecord DecodeSnapshotRecord(const RepositoryKeys& keys, Decoder& decoder, uint64_t last) {
   SnapshotRecord record;
   record.snapshot.id = decoder.ReadId<SnapshotId>();
   record.record = DecodeRecordNumber(decoder, 1, last);
@@ -44,7 +44,7 @@ SnapshotRecord DecodeSnapshotRecord(Decoder& decoder, uint64_t last) {
   record.held = (flags & kFlagHeld) != 0;
   if ((flags & kFlagTags) != 0) record.tags = DecodeTags(decoder);
   record.snapshot.object = DecodeSnapshotObject(decoder);
-  if (decoder.ok() && HashSnapshotObject(record.snapshot.object) != record.snapshot.id) {
+  if (decoder.ok() && HashSnapshotObject(keys, record.snapshot.object) != record.snapshot.id) {
     decoder.Fail("a snapshot's id is not its hash");
   }
   return record;
@@ -94,7 +94,8 @@ uint32_t FeaturesOf(const JournalState& state) {
   return FeaturesOf(state.packs(), [](const auto& pack) { return pack.second.info.content; });
 }
 
-StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head) {
+StatusOr<JournalState> DecodeFold(const RepositoryKeys& keys, ByteSpan payload,
+                                  const JournalHead& head) {
   JournalState state;
   state.head_ = head;
   Decoder decoder(payload);
@@ -121,7 +122,7 @@ StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head) {
 
   const size_t snapshots = decoder.Count(kMinSnapshotBytes);
   for (size_t i = 0; i < snapshots && decoder.ok(); ++i) {
-    SnapshotRecord record = DecodeSnapshotRecord(decoder, head.number);
+    SnapshotRecord record = DecodeSnapshotRecord(keys, decoder, head.number);
     const SnapshotId id = record.snapshot.id;
     if (!state.snapshots_.empty() && id <= state.snapshots_.rbegin()->first) {
       decoder.Fail("snapshots are not in order");

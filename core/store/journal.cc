@@ -17,15 +17,14 @@ constexpr int kFoldAttempts = 10;
 
 }  // namespace
 
-Journal::Journal(ObjectStore& store, RepositoryId repository)
-    : store_(store), repository_(repository) {}
+Journal::Journal(ObjectStore& store, RepositoryKeys keys) : store_(store), keys_(std::move(keys)) {}
 
 StatusOr<std::optional<Record>> Journal::NextRecord(const JournalHead& head) {
   const std::string name = RecordName(head);
   const StatusOr<Bytes> file = ReadTwinFile(store_, name, kMaxRecordFileBytes);
   if (absl::IsNotFound(file.status())) return std::optional<Record>();
   RETURN_IF_ERROR(file.status());
-  ASSIGN_OR_RETURN(Record record, DecodeRecord(repository_, *file, name));
+  ASSIGN_OR_RETURN(Record record, DecodeRecord(keys_, *file, name));
   if (record.number != head.number + 1 || record.predecessor != head.hash) {
     return DataLoss(name + ": the record in it belongs to another place");
   }
@@ -47,13 +46,13 @@ StatusOr<uint64_t> Journal::NewestFold() {
 StatusOr<JournalState> Journal::ReadFold(uint64_t number, std::string* damage) {
   const std::string name = FoldName(number);
   ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store_, name, kMaxFoldFileBytes));
-  ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(kFoldMagic, file, name));
-  if (decoded.twin.repository != repository_) {
+  ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(keys_, kFoldMagic, file, name));
+  if (decoded.twin.repository != keys_.id()) {
     return DataLoss(name + " belongs to another repository");
   }
   if (decoded.twin.number != number) return DataLoss(name + ": the fold in it has another number");
   StatusOr<JournalState> state =
-      DecodeFold(decoded.twin.payload, {.number = number, .hash = decoded.twin.predecessor});
+      DecodeFold(keys_, decoded.twin.payload, {.number = number, .hash = decoded.twin.predecessor});
   if (!state.ok()) return Annotate(state.status(), name);
   if (decoded.twin.features != FeaturesOf(*state)) {
     return DataLoss(name + ": its feature flags contradict its packs");
@@ -106,11 +105,11 @@ StatusOr<Record> Journal::Append(const JournalHead& head, const RecordEntries& e
   record.predecessor = head.hash;
   record.entries = entries;
   FillRandom(record.nonce);
-  const Bytes file = EncodeRecord(repository_, record);
+  const Bytes file = EncodeRecord(keys_, record);
   const std::string name = RecordName(head);
   // A record that nobody can read would stop everybody.
   if (file.size() > kMaxRecordFileBytes) return InvalidArgument(name + ": too large for a record");
-  const StatusOr<Record> decoded = DecodeRecord(repository_, file, name);
+  const StatusOr<Record> decoded = DecodeRecord(keys_, file, name);
   if (!decoded.ok() || decoded->entries != entries) {
     return InvalidArgument(absl::StrFormat("%s: entries that cannot be read back: %s", name,
                                            decoded.status().ToString()));

@@ -21,7 +21,7 @@ std::string RecordName(const JournalHead& head);
 class Journal {
  public:
   // `store` must outlive the journal.
-  Journal(ObjectStore& store, RepositoryId repository);
+  Journal(ObjectStore& store, RepositoryKeys keys);
 
   // The record after `head`, or nothing if `head` is the newest that stands singly. Where the
   // answer is nothing, a fold may still have passed it: see NewestFold.
@@ -85,7 +85,7 @@ class Journal {
   Status WithdrawIfFolded(const Record& record, const std::string& name);
 
   ObjectStore& store_;
-  RepositoryId repository_;
+  const RepositoryKeys keys_;
 };
 
 }  // namespace cairn

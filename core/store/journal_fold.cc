@@ -28,21 +28,21 @@ Status RemoveCovered(ObjectStore& store, uint64_t number) {
   return first_error;
 }
 
-StatusOr<Bytes> EncodeFoldFile(const RepositoryId& repository, const JournalState& state) {
+StatusOr<Bytes> EncodeFoldFile(const RepositoryKeys& keys, const JournalState& state) {
   Twin twin;
   twin.magic = kFoldMagic;
   twin.features = FeaturesOf(state);
-  twin.repository = repository;
+  twin.repository = keys.id();
   twin.number = state.head().number;
   twin.predecessor = state.head().hash;
   FillRandom(twin.nonce);
   twin.payload = EncodeFold(state);
-  const StatusOr<JournalState> decoded = DecodeFold(twin.payload, state.head());
+  const StatusOr<JournalState> decoded = DecodeFold(keys, twin.payload, state.head());
   if (!decoded.ok() || EncodeFold(*decoded) != twin.payload) {
     return Internal(absl::StrFormat("fold %d does not decode to what was encoded: %s", twin.number,
                                     decoded.status().ToString()));
   }
-  Bytes file = EncodeTwin(twin);
+  Bytes file = EncodeTwin(keys, twin);
   if (file.size() > kMaxFoldFileBytes) {
     return ResourceExhausted(
         absl::StrFormat("fold %d would be larger than a fold may be", twin.number));
@@ -92,7 +92,7 @@ Status Journal::FoldIfDue(const JournalState& state, const FoldPolicy& policy) {
                         "before",
                         number));
   }
-  ASSIGN_OR_RETURN(const Bytes file, EncodeFoldFile(repository_, *folded));
+  ASSIGN_OR_RETURN(const Bytes file, EncodeFoldFile(keys_, *folded));
   const std::string name = FoldName(number);
   const Status placed = store_.PutIfAbsent(name, file, nullptr);
   // Who placed that fold removes what it covers once it is durable; that is not known here.

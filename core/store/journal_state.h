@@ -79,7 +79,8 @@ class JournalState {
 
  private:
   friend Bytes EncodeFold(const JournalState& state);
-  friend StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
+  friend StatusOr<JournalState> DecodeFold(const RepositoryKeys& keys, ByteSpan payload,
+                                           const JournalHead& head);
 
   // REQUIRES: CheckEntries takes them.
   void TakeEffect(const RecordEntries& entries, uint64_t number);
@@ -94,7 +95,8 @@ class JournalState {
 // Payload of a fold (docs/format.md, "Folds"). Ended sessions are kept only while a pack of theirs
 // stands in the state. DATA_LOSS if anything in it is wrong; `head` is what the fold is named by.
 Bytes EncodeFold(const JournalState& state);
-StatusOr<JournalState> DecodeFold(ByteSpan payload, const JournalHead& head);
+StatusOr<JournalState> DecodeFold(const RepositoryKeys& keys, ByteSpan payload,
+                                  const JournalHead& head);
 // The feature flags that a fold of it has.
 uint32_t FeaturesOf(const JournalState& state);
 

@@ -9,10 +9,10 @@
 namespace cairn {
 namespace {
 
-StatusOr<Record> ReadListed(ObjectStore& store, const RepositoryId& repository,
+StatusOr<Record> ReadListed(ObjectStore& store, const RepositoryKeys& keys,
                             const ListedRecord& listed) {
   ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store, listed.name, kMaxRecordFileBytes));
-  ASSIGN_OR_RETURN(Record record, DecodeRecord(repository, file, listed.name));
+  ASSIGN_OR_RETURN(Record record, DecodeRecord(keys, file, listed.name));
   if (record.number != listed.parts.number ||
       ShortHash(record.predecessor) != listed.parts.predecessor) {
     return DataLoss(listed.name + ": the record in it belongs to another place");
@@ -41,7 +41,7 @@ StatusOr<std::vector<Journal::Finding>> Journal::Verify() {
   }
   ASSIGN_OR_RETURN(const std::vector<ListedRecord> records, ListRecords(store_));
   for (const ListedRecord& listed : records) {
-    StatusOr<Record> record = ReadListed(store_, repository_, listed);
+    StatusOr<Record> record = ReadListed(store_, keys_, listed);
     add(listed.name, record.status(), record.ok() ? std::move(record->damage) : "");
   }
   // That they follow each other without a gap, and make sense in their order.
@@ -64,7 +64,7 @@ StatusOr<Journal::Remains> Journal::ReadRemains() {
   for (const ListedRecord& listed : records) {
     remains.last_number = std::max(remains.last_number, listed.parts.number);
     if (listed.parts.number <= remains.sound.head().number) continue;
-    StatusOr<Record> record = ReadListed(store_, repository_, listed);
+    StatusOr<Record> record = ReadListed(store_, keys_, listed);
     if (IsForeign(record.status())) return record.status();
     if (!record.ok()) continue;
     const bool follows = remains.beyond.empty() &&

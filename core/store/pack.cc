@@ -2,6 +2,7 @@
 #include "core/store/pack.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -14,16 +15,51 @@ namespace cairn {
 namespace {
 
 constexpr std::string_view kTrailerMagic = "CAIRNEND";
+// Of the data that a sealed frame is bound to.
+constexpr std::string_view kFrameMagic = "CAIRNFRM";
+constexpr uint32_t kSealVersion = 1;
 // What is read from the end of a pack at once; most footers fit.
 constexpr uint64_t kTailBytes = 64 * kKiB;
 constexpr uint64_t kMinPackBytes = kPackHeaderBytes + kPackTrailerBytes;
 
-PackHash HashPack(ByteSpan header, ByteSpan footer) {
-  static const HashKey key = Blake3DeriveKey("cairn v1 pack", HashKey{});
-  Blake3 hasher(key);
+// `footer` as it is in the file.
+PackHash HashPack(const RepositoryKeys& keys, ByteSpan header, ByteSpan footer) {
+  Blake3 hasher(keys.pack_hash_key());
   hasher.Update(header);
   hasher.Update(footer);
   return PackHash{hasher.Finish()};
+}
+
+// A pack's name is random and given to one file only, in which each number is used once: so no
+// nonce ever comes again.
+AeadNonce SealNonce(const PackName& pack, uint64_t number) {
+  Bytes bytes;
+  Encoder encoder(bytes);
+  encoder.Raw(pack.span());
+  encoder.Fixed64(number);
+  AeadNonce nonce;
+  std::ranges::copy(bytes, nonce.begin());
+  return nonce;
+}
+
+// The footer's in the place of a frame's number.
+constexpr uint64_t kFooterNumber = std::numeric_limits<uint64_t>::max();
+
+// All that decoding a frame rests on, besides its bytes: so that it opens in its own place only.
+Bytes AssociatedData(const RepositoryId& repository, const PackName& pack, uint64_t number,
+                     const FrameInfo& frame) {
+  Bytes bytes;
+  Encoder encoder(bytes);
+  encoder.Raw(AsBytes(kFrameMagic));
+  encoder.Fixed32(kSealVersion);
+  encoder.Raw(repository.span());
+  encoder.Raw(pack.span());
+  encoder.Fixed64(number);
+  encoder.Fixed32(frame.raw_bytes);
+  encoder.Fixed8(static_cast<uint8_t>(frame.codec));
+  encoder.Fixed32(static_cast<uint32_t>(frame.bases.size()));
+  for (const BaseId& base : frame.bases) encoder.Raw(base);
+  return bytes;
 }
 
 struct Trailer {
@@ -89,7 +125,7 @@ struct PackEnds {
 };
 
 // REQUIRES: kMinPackBytes <= pack_bytes <= kMaxPackBytes.
-StatusOr<PackEnds> ReadPackEnds(PackBytes& pack, uint64_t pack_bytes) {
+StatusOr<PackEnds> ReadPackEnds(PackBytes& pack, const RepositoryKeys& keys, uint64_t pack_bytes) {
   const uint64_t tail_bytes = std::min(kTailBytes, pack_bytes);
   // One byte more than there should be, to see that nothing follows.
   Bytes tail(static_cast<size_t>(tail_bytes) + 1);
@@ -118,7 +154,7 @@ StatusOr<PackEnds> ReadPackEnds(PackBytes& pack, uint64_t pack_bytes) {
   } else {
     ASSIGN_OR_RETURN(ends.header, ReadExactly(pack, 0, kPackHeaderBytes));
   }
-  if (HashPack(ends.header, ends.footer) != ends.hash) {
+  if (HashPack(keys, ends.header, ends.footer) != ends.hash) {
     return DataLoss("the hash of its header and footer does not match");
   }
   return ends;
@@ -126,22 +162,33 @@ StatusOr<PackEnds> ReadPackEnds(PackBytes& pack, uint64_t pack_bytes) {
 
 std::string Describe(const PackName& name) { return "pack " + name.Hex(); }
 
-StatusOr<PackFooter> ReadVerifiedFooter(PackBytes& pack, const PackInfo& info,
-                                        const RepositoryId& repository) {
+StatusOr<PackFooter> ReadVerifiedFooter(PackBytes& pack, const RepositoryKeys& keys,
+                                        const PackInfo& info) {
   if (info.bytes < kMinPackBytes || info.bytes > kMaxPackBytes) {
     return DataLoss("its size is out of bounds");
   }
-  ASSIGN_OR_RETURN(const PackEnds ends, ReadPackEnds(pack, info.bytes));
+  ASSIGN_OR_RETURN(const PackEnds ends, ReadPackEnds(pack, keys, info.bytes));
   if (ends.hash != info.hash) return DataLoss("its hash is not the one that the journal names");
   ASSIGN_OR_RETURN(const PackHeader header, DecodePackHeader(ends.header));
-  if (header.repository != repository) return DataLoss("it belongs to another repository");
+  if (header.repository != keys.id()) return DataLoss("it belongs to another repository");
   if (header.name != info.name || header.session != info.session ||
       header.content != info.content) {
     return DataLoss("its header contradicts the journal");
   }
-  ASSIGN_OR_RETURN(PackFooter footer, DecodePackFooter(ends.footer));
+  if (header.sealed != keys.sealed()) {
+    return DataLoss(keys.sealed() ? "it is not encrypted, though its repository is"
+                                  : "it is encrypted, though its repository is not");
+  }
+  Bytes opened;
+  if (keys.sealed()) {
+    ASSIGN_OR_RETURN(opened,
+                     keys.Open(RepositoryKeys::Use::kPack, SealNonce(info.name, kFooterNumber),
+                               ends.header, ends.footer));
+  }
+  const ByteSpan footer_bytes = keys.sealed() ? opened : ends.footer;
+  ASSIGN_OR_RETURN(PackFooter footer, DecodePackFooter(footer_bytes, keys.seal_bytes()));
   uint64_t bytes = kMinPackBytes + ends.footer.size();
-  for (const FrameInfo& frame : footer.frames) bytes += frame.stored_bytes;
+  for (const FrameInfo& frame : footer.frames) bytes += frame.stored_bytes + keys.seal_bytes();
   if (bytes != info.bytes) return DataLoss("its frames do not fill it");
   if (HasDeltas(footer) != ((info.content & kPackHasDeltas) != 0)) {
     return DataLoss("its footer and its header differ in whether it has delta frames");
@@ -156,14 +203,15 @@ std::string PackObjectName(const PackName& name) {
   return "packs/" + hex.substr(0, 2) + "/" + hex;
 }
 
-PackWriter::PackWriter() = default;
+PackWriter::PackWriter(const RepositoryKeys& keys) : keys_(keys) {}
 PackWriter::~PackWriter() = default;
 
 StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store,
-                                                         RepositoryId repository, SessionId session,
-                                                         uint8_t content) {
-  std::unique_ptr<PackWriter> writer(new PackWriter());
-  writer->header_ = {.repository = repository,
+                                                         const RepositoryKeys& keys,
+                                                         SessionId session, uint8_t content) {
+  std::unique_ptr<PackWriter> writer(new PackWriter(keys));
+  writer->header_ = {.sealed = keys.sealed(),
+                     .repository = keys.id(),
                      .name = RandomId<PackName>(),
                      .session = session,
                      .content = content};
@@ -172,7 +220,7 @@ StatusOr<std::unique_ptr<PackWriter>> PackWriter::Create(ObjectStore& store,
                    store.Create(PackObjectName(writer->header_.name), session.Hex()));
   if ((content & kPackHasParity) != 0) {
     StatusOr<std::unique_ptr<ParityWriter>> parity =
-        ParityWriter::Create(store, repository, session, writer->name(), /*replace=*/false);
+        ParityWriter::Create(store, keys.id(), session, writer->name(), /*replace=*/false);
     if (parity.ok()) writer->parity_ = *std::move(parity);
   }
   RETURN_IF_ERROR(writer->Append(writer->header_bytes_));
@@ -186,6 +234,20 @@ Status PackWriter::Append(ByteSpan bytes) {
   return OkStatus();
 }
 
+Status PackWriter::AppendFrame(const SealedFrame& frame, uint64_t number) {
+  if (!keys_.sealed()) return Append(frame.stored);
+  const AeadNonce nonce = SealNonce(name(), number);
+  const Bytes associated = AssociatedData(keys_.id(), name(), number, frame.info);
+  sealed_.clear();
+  keys_.Seal(RepositoryKeys::Use::kPack, nonce, associated, frame.stored, sealed_);
+  // As with its decoding: what is written is what was seen to come back.
+  const StatusOr<Bytes> opened = keys_.Open(RepositoryKeys::Use::kPack, nonce, associated, sealed_);
+  if (!opened.ok() || *opened != frame.stored) {
+    return Internal("a frame does not open to what was sealed (bad memory, or a bug)");
+  }
+  return Append(sealed_);
+}
+
 StatusOr<uint32_t> PackWriter::Add(const SealedFrame& frame) {
   if (broken_) return Internal(Describe(name()) + ": added to after an error");
   broken_ = true;
@@ -195,19 +257,20 @@ StatusOr<uint32_t> PackWriter::Add(const SealedFrame& frame) {
   if (!frame.info.bases.empty() && (header_.content & kPackHasDeltas) == 0) {
     return Internal(Describe(name()) + ": it was not created for delta frames");
   }
-  if (bytes_ + frame.stored.size() + kMaxFooterBytes > kMaxPackBytes ||
+  const uint64_t stored_bytes = frame.stored.size() + keys_.seal_bytes();
+  if (bytes_ + stored_bytes + kMaxFooterBytes > kMaxPackBytes ||
       footer_bytes_ + FooterBytes(frame) > kMaxFooterBytes) {
     return ResourceExhausted(Describe(name()) + ": it would be larger than a pack may be");
   }
-  RETURN_IF_ERROR(Annotate(Append(frame.stored), Describe(name())));
   const auto number = static_cast<uint32_t>(footer_.frames.size());
+  RETURN_IF_ERROR(Annotate(AppendFrame(frame, number), Describe(name())));
   footer_.frames.push_back(frame.info);
   footer_.frames.back().offset = bytes_;
   for (BlobInfo blob : frame.blobs) {
     blob.frame = number;
     footer_.blobs.push_back(blob);
   }
-  bytes_ += frame.stored.size();
+  bytes_ += stored_bytes;
   footer_bytes_ += FooterBytes(frame);
   broken_ = false;
   return number;
@@ -219,7 +282,9 @@ uint64_t PackWriter::FooterBytes(const SealedFrame& frame) {
   return kFrameBytes + kBlobBytes * frame.blobs.size() + sizeof(BaseId) * frame.info.bases.size();
 }
 
-uint64_t PackWriter::bytes() const { return bytes_ + footer_bytes_ + kPackTrailerBytes; }
+uint64_t PackWriter::bytes() const {
+  return bytes_ + footer_bytes_ + keys_.seal_bytes() + kPackTrailerBytes;
+}
 const PackName& PackWriter::name() const { return header_.name; }
 const PackFooter& PackWriter::footer() const { return footer_; }
 
@@ -229,13 +294,19 @@ StatusOr<PackInfo> PackWriter::Finish() {
   if (HasDeltas(footer_) != ((header_.content & kPackHasDeltas) != 0)) {
     return Internal(Describe(name()) + ": it was created for delta frames and has none");
   }
-  const Bytes footer = EncodePackFooter(footer_);
+  Bytes footer = EncodePackFooter(footer_);
   // What readers will make of it, before anybody relies on it.
-  const StatusOr<PackFooter> decoded = DecodePackFooter(footer);
+  const StatusOr<PackFooter> decoded = DecodePackFooter(footer, keys_.seal_bytes());
   if (!decoded.ok() || decoded->frames != footer_.frames || decoded->blobs != footer_.blobs) {
     return Internal(Describe(name()) + ": its footer does not decode to what was encoded");
   }
-  const PackHash hash = HashPack(header_bytes_, footer);
+  if (keys_.sealed()) {
+    sealed_.clear();
+    keys_.Seal(RepositoryKeys::Use::kPack, SealNonce(name(), kFooterNumber), header_bytes_, footer,
+               sealed_);
+    footer = std::move(sealed_);
+  }
+  const PackHash hash = HashPack(keys_, header_bytes_, footer);
   RETURN_IF_ERROR(Annotate(Append(footer), Describe(name())));
   RETURN_IF_ERROR(Annotate(Append(EncodeTrailer({.footer_bytes = footer.size(), .hash = hash})),
                            Describe(name())));
@@ -251,27 +322,28 @@ StatusOr<PackInfo> PackWriter::Finish() {
 
 std::unique_ptr<ParityWriter> PackWriter::TakeParity() { return std::move(parity_); }
 
-StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const PackInfo& info,
-                                    const RepositoryId& repository) {
+StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const RepositoryKeys& keys,
+                                    const PackInfo& info) {
   StoredPack pack(store, info.name);
-  return ReadPackFooter(pack, info, repository);
+  return ReadPackFooter(pack, keys, info);
 }
 
-StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const PackInfo& info,
-                                    const RepositoryId& repository) {
-  StatusOr<PackFooter> footer = ReadVerifiedFooter(bytes, info, repository);
+StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const RepositoryKeys& keys,
+                                    const PackInfo& info) {
+  StatusOr<PackFooter> footer = ReadVerifiedFooter(bytes, keys, info);
   if (!footer.ok()) return Annotate(footer.status(), Describe(info.name));
   return footer;
 }
 
-StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const PackName& name) {
+StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const RepositoryKeys& keys,
+                                    const PackName& name) {
   const std::string object = PackObjectName(name);
   ASSIGN_OR_RETURN(const uint64_t bytes, store.Size(object));
   if (bytes < kMinPackBytes || bytes > kMaxPackBytes) {
     return DataLoss(Describe(name) + ": its size is out of bounds");
   }
   StoredPack pack(store, name);
-  const StatusOr<PackEnds> ends = ReadPackEnds(pack, bytes);
+  const StatusOr<PackEnds> ends = ReadPackEnds(pack, keys, bytes);
   if (!ends.ok()) return Annotate(ends.status(), Describe(name));
   StatusOr<PackHeader> header = DecodePackHeader(ends->header);
   if (!header.ok()) return Annotate(header.status(), Describe(name));
@@ -279,17 +351,29 @@ StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const PackName& name) {
   return header;
 }
 
-StatusOr<Bytes> ReadFrame(ObjectStore& store, const PackName& pack, const FrameInfo& frame) {
+StatusOr<Bytes> ReadFrame(ObjectStore& store, const RepositoryKeys& keys, const PackName& pack,
+                          uint32_t number, const FrameInfo& frame) {
   if (frame.stored_bytes > kMaxFrameBytes) {
     return DataLoss(Describe(pack) + ": a frame is larger than it may be");
   }
   StoredPack bytes(store, pack);
-  StatusOr<Bytes> stored = ReadExactly(bytes, frame.offset, frame.stored_bytes);
+  StatusOr<Bytes> stored = ReadExactly(bytes, frame.offset, frame.stored_bytes + keys.seal_bytes());
   if (!stored.ok()) {
     return Annotate(stored.status(),
                     absl::StrFormat("%s, frame at %d", Describe(pack), frame.offset));
   }
-  return stored;
+  return OpenFrame(keys, pack, number, frame, *std::move(stored));
+}
+
+StatusOr<Bytes> OpenFrame(const RepositoryKeys& keys, const PackName& pack, uint32_t number,
+                          const FrameInfo& frame, Bytes bytes) {
+  if (!keys.sealed()) return bytes;
+  StatusOr<Bytes> opened = keys.Open(RepositoryKeys::Use::kPack, SealNonce(pack, number),
+                                     AssociatedData(keys.id(), pack, number, frame), bytes);
+  if (!opened.ok()) {
+    return Annotate(opened.status(), absl::StrFormat("%s, frame %d", Describe(pack), number));
+  }
+  return opened;
 }
 
 }  // namespace cairn

@@ -12,6 +12,7 @@
 #include "core/base/status.h"
 #include "core/store/frame.h"
 #include "core/store/object_store.h"
+#include "core/store/repository_keys.h"
 
 namespace cairn {
 
@@ -26,6 +27,7 @@ inline constexpr uint64_t kMaxPackTargetBytes = 1 * kGiB;
 std::string PackObjectName(const PackName& name);
 
 struct PackHeader {
+  bool sealed = false;
   RepositoryId repository;
   PackName name;
   SessionId session;
@@ -40,8 +42,9 @@ struct PackFooter {
   std::vector<BlobInfo> blobs;  // in the order of frames and offsets
 };
 Bytes EncodePackFooter(const PackFooter& footer);
-// Checks that frames and blobs are contiguous and within bounds.
-StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes);
+// Checks that frames and blobs are contiguous and within bounds. In the pack each frame takes
+// `seal_bytes` more than its stored bytes.
+StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes, size_t seal_bytes);
 bool HasDeltas(const PackFooter& footer);
 
 class ParityWriter;
@@ -51,9 +54,11 @@ class PackWriter {
  public:
   ~PackWriter();
   // With kPackHasParity in `content`, its parity is computed on the way.
-  static StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store, RepositoryId repository,
-                                                      SessionId session, uint8_t content);
-  // Returns the frame's number. The frame must have been sealed (and so verified); it has bases
+  static StatusOr<std::unique_ptr<PackWriter>> Create(ObjectStore& store,
+                                                      const RepositoryKeys& keys, SessionId session,
+                                                      uint8_t content);
+  // Returns the frame's number. The frame must have been made by FrameCodecContext (and so
+  // verified), or be one that was read; in an encrypted repository it is sealed here. It has bases
   // only in a pack that was created with kPackHasDeltas, which has one such frame at least.
   // RESOURCE_EXHAUSTED if the pack would be larger than it may be.
   StatusOr<uint32_t> Add(const SealedFrame& frame);
@@ -72,15 +77,19 @@ class PackWriter {
   std::unique_ptr<ParityWriter> TakeParity();
 
  private:
-  PackWriter();
+  explicit PackWriter(const RepositoryKeys& keys);
   Status Append(ByteSpan bytes);
   // At most what `frame` adds to the footer.
   static uint64_t FooterBytes(const SealedFrame& frame);
 
+  Status AppendFrame(const SealedFrame& frame, uint64_t number);
+
+  const RepositoryKeys keys_;
   std::unique_ptr<ObjectWriter> writer_;
   std::unique_ptr<ParityWriter> parity_;
   PackHeader header_;
   Bytes header_bytes_;
+  Bytes sealed_;  // the frame that is being added, or the footer
   PackFooter footer_;
   uint64_t bytes_ = 0;         // header and frames
   uint64_t footer_bytes_ = 0;  // at most
@@ -95,16 +104,22 @@ class PackBytes {
   virtual StatusOr<size_t> ReadAt(uint64_t offset, MutableByteSpan out) = 0;
 };
 
-// Reads the footer, verified against `info` and `repository`: two reads, three if it is over 64
+// Reads the footer, verified against `info` and the repository: two reads, three if it is over 64
 // KiB. NOT_FOUND if the pack is gone, DATA_LOSS if anything contradicts.
-StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const PackInfo& info,
-                                    const RepositoryId& repository);
-StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const PackInfo& info,
-                                    const RepositoryId& repository);
+StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const RepositoryKeys& keys,
+                                    const PackInfo& info);
+StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const RepositoryKeys& keys,
+                                    const PackInfo& info);
 // The header of a pack that no record names, verified against the hash in the pack's own trailer.
-StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const PackName& name);
+StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const RepositoryKeys& keys,
+                                    const PackName& name);
 
-// The stored bytes of a frame, checksum not compared (FrameCodecContext::Decode does).
-StatusOr<Bytes> ReadFrame(ObjectStore& store, const PackName& pack, const FrameInfo& frame);
+// The stored bytes of a frame, opened if they are sealed; checksum not compared
+// (FrameCodecContext::Decode does).
+StatusOr<Bytes> ReadFrame(ObjectStore& store, const RepositoryKeys& keys, const PackName& pack,
+                          uint32_t number, const FrameInfo& frame);
+// The same of bytes that were read: frame.stored_bytes + keys.seal_bytes() of them.
+StatusOr<Bytes> OpenFrame(const RepositoryKeys& keys, const PackName& pack, uint32_t number,
+                          const FrameInfo& frame, Bytes bytes);
 
 }  // namespace cairn

@@ -69,7 +69,7 @@ Bytes EncodePackHeader(const PackHeader& header) {
   Encoder encoder(bytes);
   encoder.Raw(AsBytes(kHeaderMagic));
   encoder.Fixed32(kPackVersion);
-  encoder.Fixed32(FeaturesOf(header.content));
+  encoder.Fixed32(FeaturesOf(header.content) | (header.sealed ? kFeatureSealed : 0));
   encoder.Raw(header.repository.span());
   encoder.Raw(header.name.span());
   encoder.Raw(header.session.span());
@@ -96,12 +96,14 @@ StatusOr<PackHeader> DecodePackHeader(ByteSpan bytes) {
         "pack header: feature flags 0x%x are unknown: use a newer version of cairn", unknown));
   }
   PackHeader header;
+  header.sealed = (flags & kFeatureSealed) != 0;
   header.repository = decoder.ReadId<RepositoryId>();
   header.name = decoder.ReadId<PackName>();
   header.session = decoder.ReadId<SessionId>();
   header.content = decoder.Fixed8();
   if (header.content > kPackContentMask) decoder.Fail("unknown kind of content");
-  if (flags != FeaturesOf(header.content)) decoder.Fail("feature flags contradict the content");
+  if ((flags & ~kFeatureSealed) != FeaturesOf(header.content))
+    decoder.Fail("feature flags contradict the content");
   if (!AllZeros(decoder.Raw(kHeaderRoomBytes))) decoder.Fail("reserved bytes are not zeros");
   RETURN_IF_ERROR(decoder.Finish("pack header"));
   return header;
@@ -145,7 +147,7 @@ Bytes EncodePackFooter(const PackFooter& footer) {
   return bytes;
 }
 
-StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes) {
+StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes, size_t seal_bytes) {
   Decoder decoder(bytes);
   PackFooter footer;
   std::vector<uint32_t> bases;  // by frame
@@ -154,7 +156,7 @@ StatusOr<PackFooter> DecodePackFooter(ByteSpan bytes) {
   footer.frames.reserve(frames);
   for (size_t i = 0; i < frames && decoder.ok(); ++i) {
     footer.frames.push_back(DecodeFrameInfo(decoder, offset, bases.emplace_back()));
-    offset += footer.frames.back().stored_bytes;
+    offset += footer.frames.back().stored_bytes + seal_bytes;
     if (offset > kMaxPackBytes) decoder.Fail("frames are larger than a pack may be");
   }
   const ByteSpan section = decoder.String(decoder.remaining());

@@ -76,9 +76,9 @@ class PatchedPack : public PackBytes {
 
 // Hands every byte of the pack to `sink`, in order; OK if all of them are right. What the sink was
 // given is to be thrown away if not.
-Status StreamVerified(PackBytes& pack, const PackInfo& info, const RepositoryId& repository,
+Status StreamVerified(PackBytes& pack, const PackInfo& info, const RepositoryKeys& keys,
                       const StopFlag* stop, const std::function<Status(ByteSpan)>& sink) {
-  ASSIGN_OR_RETURN(const PackFooter footer, ReadPackFooter(pack, info, repository));
+  ASSIGN_OR_RETURN(const PackFooter footer, ReadPackFooter(pack, keys, info));
   Bytes bytes;
   const auto copy = [&](uint64_t offset, uint64_t size) -> Status {
     bytes.resize(static_cast<size_t>(size));
@@ -92,13 +92,18 @@ Status StreamVerified(PackBytes& pack, const PackInfo& info, const RepositoryId&
   for (size_t number = 0; number < footer.frames.size(); ++number) {
     RETURN_IF_ERROR(CheckStop(stop));
     const FrameInfo& frame = footer.frames[number];
-    RETURN_IF_ERROR(copy(offset, frame.stored_bytes));
-    if (ChecksumFrame(bytes) != frame.checksum) {
+    RETURN_IF_ERROR(copy(offset, frame.stored_bytes + keys.seal_bytes()));
+    Bytes opened;
+    if (keys.sealed()) {
+      ASSIGN_OR_RETURN(opened,
+                       OpenFrame(keys, info.name, static_cast<uint32_t>(number), frame, bytes));
+    }
+    if (ChecksumFrame(keys.sealed() ? opened : bytes) != frame.checksum) {
       return DataLoss(absl::StrFormat("%s: the bytes of frame %d do not have its checksum",
                                       Describe(info), number));
     }
     RETURN_IF_ERROR(sink(bytes));
-    offset += frame.stored_bytes;
+    offset += bytes.size();
   }
   RETURN_IF_ERROR(copy(offset, info.bytes - offset));
   return sink(bytes);
@@ -247,18 +252,17 @@ Status PackMender::Verify(const PackInfo& pack) {
   }
   const Patches none;
   PatchedPack whole(store_, pack, none);
-  return StreamVerified(whole, pack, repository_, stop_, [](ByteSpan) { return OkStatus(); });
+  return StreamVerified(whole, pack, keys_, stop_, [](ByteSpan) { return OkStatus(); });
 }
 
 StatusOr<PackMender::Patches> PackMender::Solve(const PackInfo& pack) {
   if (pack.bytes < kPackHeaderBytes + kPackTrailerBytes || pack.bytes > kMaxPackBytes) {
     return DataLoss(Describe(pack) + ": its size is out of bounds");
   }
-  StatusOr<Patches> patches = Solver(store_, pack, repository_, stop_).Run();
+  StatusOr<Patches> patches = Solver(store_, pack, keys_.id(), stop_).Run();
   if (!patches.ok()) return Annotate(patches.status(), "parity of " + Describe(pack));
   PatchedPack patched(store_, pack, *patches);
-  RETURN_IF_ERROR(
-      StreamVerified(patched, pack, repository_, stop_, [](ByteSpan) { return OkStatus(); }));
+  RETURN_IF_ERROR(StreamVerified(patched, pack, keys_, stop_, [](ByteSpan) { return OkStatus(); }));
   return patches;
 }
 
@@ -266,7 +270,7 @@ Status PackMender::Mend(const PackInfo& pack, const Patches& patches) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
                    store_.CreateReplacement(PackObjectName(pack.name), session_.Hex()));
   PatchedPack patched(store_, pack, patches);
-  RETURN_IF_ERROR(StreamVerified(patched, pack, repository_, stop_,
+  RETURN_IF_ERROR(StreamVerified(patched, pack, keys_, stop_,
                                  [&](ByteSpan bytes) { return writer->Append(bytes); }));
   RETURN_IF_ERROR(writer->Commit());
   return store_.SyncNames();
@@ -285,7 +289,7 @@ Status PackMender::VerifyParity(const PackInfo& pack) {
   Bytes copies(2 * layout.table_bytes());
   ASSIGN_OR_RETURN(const size_t got, store_.ReadAt(object, layout.parity_bytes(), copies));
   if (got != copies.size()) return DataLoss(object + ": it is cut short");
-  const StatusOr<DecodedParityTable> decoded = DecodeParityTable(copies, pack, repository_);
+  const StatusOr<DecodedParityTable> decoded = DecodeParityTable(copies, pack, keys_.id());
   if (!decoded.ok()) return Annotate(decoded.status(), object);
   if (!decoded->whole) return DataLoss(object + ": a copy of its table is damaged");
   Bytes shard(kShardBytes);
@@ -301,12 +305,11 @@ Status PackMender::VerifyParity(const PackInfo& pack) {
 }
 
 Status PackMender::MakeParity(const PackInfo& pack) {
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<ParityWriter> parity,
-      ParityWriter::Create(store_, repository_, session_, pack.name, /*replace=*/true));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ParityWriter> parity,
+                   ParityWriter::Create(store_, keys_.id(), session_, pack.name, /*replace=*/true));
   const Patches none;
   PatchedPack whole(store_, pack, none);
-  RETURN_IF_ERROR(StreamVerified(whole, pack, repository_, stop_,
+  RETURN_IF_ERROR(StreamVerified(whole, pack, keys_, stop_,
                                  [&](ByteSpan bytes) { return parity->Append(bytes); }));
   RETURN_IF_ERROR(parity->Finish(pack));
   RETURN_IF_ERROR(parity->Place());

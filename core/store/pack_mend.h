@@ -21,9 +21,9 @@ namespace cairn {
 class PackMender {
  public:
   // All must outlive it. `session` owns what is on its way.
-  PackMender(ObjectStore& store, const RepositoryId& repository, const SessionId& session,
+  PackMender(ObjectStore& store, const RepositoryKeys& keys, const SessionId& session,
              const StopFlag* stop)
-      : store_(store), repository_(repository), session_(session), stop_(stop) {}
+      : store_(store), keys_(keys), session_(session), stop_(stop) {}
 
   // OK if the size, the hash and the checksum of every frame are right. Where they are not,
   // DATA_LOSS, NOT_FOUND, or the error of a read that fails.
@@ -45,7 +45,7 @@ class PackMender {
 
  private:
   ObjectStore& store_;
-  const RepositoryId repository_;
+  const RepositoryKeys keys_;
   const SessionId session_;
   const StopFlag* const stop_;
 };

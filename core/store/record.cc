@@ -60,10 +60,10 @@ void DecodeIds(Decoder& decoder, std::vector<Id>& ids) {
   DecodeList(decoder, Id::kBytes, ids, [](Decoder& d) { return d.ReadId<Id>(); });
 }
 
-SnapshotEntry DecodeSnapshot(Decoder& decoder) {
+SnapshotEntry DecodeSnapshot(const RepositoryKeys& keys, Decoder& decoder) {
   SnapshotEntry entry;
   entry.object = DecodeSnapshotObject(decoder);
-  entry.id = HashSnapshotObject(entry.object);
+  entry.id = HashSnapshotObject(keys, entry.object);
   return entry;
 }
 
@@ -78,7 +78,8 @@ uint32_t FeaturesOfEntries(const RecordEntries& entries) {
   return FeaturesOf(entries.packs, [](const PackInfo& pack) { return pack.content; });
 }
 
-Status DecodeEntry(uint8_t kind, ByteSpan body, RecordEntries& entries) {
+Status DecodeEntry(const RepositoryKeys& keys, uint8_t kind, ByteSpan body,
+                   RecordEntries& entries) {
   if (kind >= kFirstIgnorableKind) return OkStatus();
   Decoder decoder(body);
   switch (static_cast<EntryKind>(kind)) {
@@ -101,7 +102,8 @@ Status DecodeEntry(uint8_t kind, ByteSpan body, RecordEntries& entries) {
       DecodeIds(decoder, entries.swept);
       break;
     case EntryKind::kSnapshots:
-      DecodeList(decoder, kMinSnapshotObjectBytes + 1, entries.snapshots, DecodeSnapshot);
+      DecodeList(decoder, kMinSnapshotObjectBytes + 1, entries.snapshots,
+                 [&keys](Decoder& d) { return DecodeSnapshot(keys, d); });
       break;
     case EntryKind::kForget:
       DecodeIds(decoder, entries.forget);
@@ -126,9 +128,8 @@ Status DecodeEntry(uint8_t kind, ByteSpan body, RecordEntries& entries) {
 
 bool RecordEntries::empty() const { return *this == RecordEntries{}; }
 
-SnapshotId HashSnapshotObject(ByteSpan object) {
-  static const HashKey key = Blake3DeriveKey("cairn v1 snapshot", HashKey{});
-  return SnapshotId{Blake3Keyed(key, object)};
+SnapshotId HashSnapshotObject(const RepositoryKeys& keys, ByteSpan object) {
+  return SnapshotId{Blake3Keyed(keys.snapshot_hash_key(), object)};
 }
 
 Bytes EncodeEntries(const RecordEntries& entries) {
@@ -152,7 +153,7 @@ Bytes EncodeEntries(const RecordEntries& entries) {
   return payload;
 }
 
-StatusOr<RecordEntries> DecodeEntries(ByteSpan payload) {
+StatusOr<RecordEntries> DecodeEntries(const RepositoryKeys& keys, ByteSpan payload) {
   Decoder decoder(payload);
   RecordEntries entries;
   int last_kind = -1;
@@ -162,34 +163,33 @@ StatusOr<RecordEntries> DecodeEntries(ByteSpan payload) {
     if (kind <= last_kind) decoder.Fail("entries are not in order");
     if (!decoder.ok()) break;
     last_kind = kind;
-    RETURN_IF_ERROR(DecodeEntry(kind, body, entries));
+    RETURN_IF_ERROR(DecodeEntry(keys, kind, body, entries));
   }
   RETURN_IF_ERROR(decoder.Finish("journal record"));
   return entries;
 }
 
-Bytes EncodeRecord(const RepositoryId& repository, Record& record) {
+Bytes EncodeRecord(const RepositoryKeys& keys, Record& record) {
   Twin twin;
   twin.magic = kRecordMagic;
   twin.features = FeaturesOfEntries(record.entries);
-  twin.repository = repository;
+  twin.repository = keys.id();
   twin.number = record.number;
   twin.predecessor = record.predecessor;
   twin.nonce = record.nonce;
   twin.payload = EncodeEntries(record.entries);
-  Bytes file = EncodeTwin(twin);
+  Bytes file = EncodeTwin(keys, twin);
   record.hash = twin.hash;
   return file;
 }
 
-StatusOr<Record> DecodeRecord(const RepositoryId& repository, ByteSpan file,
-                              std::string_view name) {
-  ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(kRecordMagic, file, name));
+StatusOr<Record> DecodeRecord(const RepositoryKeys& keys, ByteSpan file, std::string_view name) {
+  ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(keys, kRecordMagic, file, name));
   const Twin& twin = decoded.twin;
-  if (twin.repository != repository) {
+  if (twin.repository != keys.id()) {
     return DataLoss(absl::StrFormat("%s belongs to another repository", name));
   }
-  StatusOr<RecordEntries> entries = DecodeEntries(twin.payload);
+  StatusOr<RecordEntries> entries = DecodeEntries(keys, twin.payload);
   if (!entries.ok()) return Annotate(entries.status(), name);
   if (twin.features != FeaturesOfEntries(*entries)) {
     return DataLoss(absl::StrFormat("%s: its feature flags contradict its entries", name));

@@ -46,11 +46,11 @@ struct RecordEntries {
   friend bool operator==(const RecordEntries&, const RecordEntries&) = default;
 };
 
-SnapshotId HashSnapshotObject(ByteSpan object);
+SnapshotId HashSnapshotObject(const RepositoryKeys& keys, ByteSpan object);
 
 Bytes EncodeEntries(const RecordEntries& entries);
 // UNIMPLEMENTED for an entry of unknown kind that is not marked as ignorable.
-StatusOr<RecordEntries> DecodeEntries(ByteSpan payload);
+StatusOr<RecordEntries> DecodeEntries(const RepositoryKeys& keys, ByteSpan payload);
 
 struct Record {
   uint64_t number = 0;
@@ -65,8 +65,8 @@ struct Record {
 // damaged or belongs to another repository, and UNIMPLEMENTED as DecodeTwin and DecodeEntries do;
 // whether number and predecessor are the ones looked for is the caller's to check. `name` is for
 // messages.
-Bytes EncodeRecord(const RepositoryId& repository, Record& record);
-StatusOr<Record> DecodeRecord(const RepositoryId& repository, ByteSpan file, std::string_view name);
+Bytes EncodeRecord(const RepositoryKeys& keys, Record& record);
+StatusOr<Record> DecodeRecord(const RepositoryKeys& keys, ByteSpan file, std::string_view name);
 
 // A snapshot object, or a record, is never larger: what is long in a snapshot (errors, ...) stands
 // in blobs. The other bounds keep what is decoded in proportion to what was read.

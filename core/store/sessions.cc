@@ -16,6 +16,7 @@ namespace {
 
 constexpr char kFolder[] = "sessions";
 constexpr char kPruneLock[] = "prune.lock";
+constexpr char kKeysLock[] = "keys.lock";
 constexpr uint64_t kMaxContentBytes = 64 * kKiB;
 // Each one fails only where another process looks for dead sessions at that very moment.
 constexpr int kOpenAttempts = 100;
@@ -43,8 +44,9 @@ std::string CheckOf(std::string_view text) {
 std::string EncodeSession(const SessionInfo& info) {
   std::string text;
   if (info.start) text += absl::StrFormat("start %d\n", *info.start);
-  text += absl::StrFormat("pid %d\nhost %s\ncommand %s\n", info.pid, OneLine(info.host),
-                          OneLine(info.command));
+  text += absl::StrFormat("pid %d\n", info.pid);
+  if (!info.host.empty()) text += absl::StrFormat("host %s\n", OneLine(info.host));
+  if (!info.command.empty()) text += absl::StrFormat("command %s\n", OneLine(info.command));
   return text + "check " + CheckOf(text) + "\n";
 }
 
@@ -93,7 +95,7 @@ std::optional<SessionInfo> LookAt(FileSystem& fs, const SessionId& id) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Session>> Session::Open(FileSystem& fs, std::string command) {
+StatusOr<std::unique_ptr<Session>> Session::Open(FileSystem& fs, std::string command, Says says) {
   const Status made = fs.CreateDirectory(kFolder);
   if (made.code() != StatusCode::kAlreadyExists) {
     RETURN_IF_ERROR(Annotate(made, "open a session"));
@@ -110,8 +112,8 @@ StatusOr<std::unique_ptr<Session>> Session::Open(FileSystem& fs, std::string com
         session->info_ = {.id = id,
                           .start = std::nullopt,
                           .pid = getpid(),
-                          .host = HostName(),
-                          .command = std::move(command)};
+                          .host = says == Says::kAll ? HostName() : "",
+                          .command = says == Says::kAll ? std::move(command) : ""};
         session->lock_ = *std::move(lock);
         // For people only, so that a full disk is no reason to do without a session.
         session->lock_->WriteContent(AsBytes(EncodeSession(session->info_))).IgnoreError();
@@ -157,6 +159,14 @@ StatusOr<std::unique_ptr<FileLock>> LockForPrune(FileSystem& fs) {
   StatusOr<std::unique_ptr<FileLock>> lock = fs.TryLock(kPruneLock, /*create=*/true);
   if (lock.status().code() == StatusCode::kAborted) {
     return Aborted("another prune is at work on this repository");
+  }
+  return lock;
+}
+
+StatusOr<std::unique_ptr<FileLock>> LockForKeys(FileSystem& fs) {
+  StatusOr<std::unique_ptr<FileLock>> lock = fs.TryLock(kKeysLock, /*create=*/true);
+  if (lock.status().code() == StatusCode::kAborted) {
+    return Aborted("another process changes the keys of this repository");
   }
   return lock;
 }

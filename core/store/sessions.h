@@ -21,16 +21,19 @@ struct SessionInfo {
   // as the oldest).
   std::optional<uint64_t> start;
   int64_t pid = 0;
-  std::string host;
-  std::string command;  // "snapshot", "restore", ...
+  std::string host;     // empty if it is not said
+  std::string command;  // "snapshot", "restore", ...; empty if it is not said
 };
 
 // Held until destroyed; the file is removed then. Thread-compatible.
 class Session {
  public:
+  // What others may read in the file: of an encrypted repository neither host nor command.
+  enum class Says { kAll, kLittle };
   // Creates and locks the file. PERMISSION_DENIED on a read-only repository: readers then work
   // without one.
-  static StatusOr<std::unique_ptr<Session>> Open(FileSystem& fs, std::string command);
+  static StatusOr<std::unique_ptr<Session>> Open(FileSystem& fs, std::string command,
+                                                 Says says = Says::kAll);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -52,5 +55,7 @@ StatusOr<std::vector<SessionInfo>> ListLiveSessions(FileSystem& fs);
 
 // Only one prune at a time: ABORTED if another process holds it.
 StatusOr<std::unique_ptr<FileLock>> LockForPrune(FileSystem& fs);
+// The same for changes of the keys.
+StatusOr<std::unique_ptr<FileLock>> LockForKeys(FileSystem& fs);
 
 }  // namespace cairn

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "core/base/blake3.h"
@@ -22,9 +23,19 @@ struct FlagName {
 constexpr FlagName kFlagNames[] = {
     {1, "sealed (encryption)"}, {2, "delta"}, {4, "pack key"}, {8, "remote"}, {16, "compressed"}};
 
-RecordHash HashCopy(ByteSpan header_and_payload) {
-  static const HashKey key = Blake3DeriveKey("cairn v1 twin", HashKey{});
-  return RecordHash{Blake3Keyed(key, header_and_payload)};
+RecordHash HashCopy(const RepositoryKeys& keys, ByteSpan header_and_payload) {
+  return RecordHash{Blake3Keyed(keys.twin_hash_key(), header_and_payload)};
+}
+
+// Random, and no two twins of a repository have the same header: so never used twice.
+AeadNonce SealNonce(const Nonce& nonce, uint64_t number) {
+  Bytes bytes;
+  Encoder encoder(bytes);
+  encoder.Raw(nonce);
+  encoder.Fixed64(number);
+  AeadNonce whole;
+  std::ranges::copy(bytes, whole.begin());
+  return whole;
 }
 
 size_t RoundUpToSector(size_t bytes) {
@@ -51,7 +62,7 @@ struct Copy {
   bool whole() const { return error.empty(); }
 };
 
-Copy ReadCopy(const TwinMagic& magic, ByteSpan from) {
+Copy ReadCopy(const RepositoryKeys& keys, const TwinMagic& magic, ByteSpan from) {
   Copy copy;
   Decoder decoder(from);
   const ByteSpan found_magic = decoder.Raw(magic.size());
@@ -74,7 +85,8 @@ Copy ReadCopy(const TwinMagic& magic, ByteSpan from) {
     return copy;
   }
   const size_t hashed = kTwinHeaderBytes + static_cast<size_t>(payload_bytes);
-  if (HashCopy(from.first(hashed)) != RecordHash::From(from.subspan(hashed, kTwinHashBytes))) {
+  if (HashCopy(keys, from.first(hashed)) !=
+      RecordHash::From(from.subspan(hashed, kTwinHashBytes))) {
     copy.error = "its hash does not match";
     return copy;
   }
@@ -115,18 +127,24 @@ Status NeitherCopy(std::string_view name, const Copy& first, const Copy& second)
 }
 
 // REQUIRES: `copy` is whole.
-Twin Parse(const TwinMagic& magic, const Copy& copy) {
+StatusOr<Twin> Parse(const RepositoryKeys& keys, const TwinMagic& magic, const Copy& copy) {
   Decoder decoder(copy.bytes);
   decoder.Raw(16);  // magic, version, flags
   Twin twin;
   twin.magic = magic;
-  twin.features = copy.flags;
+  twin.features = copy.flags & ~kFeatureSealed;
   twin.repository = decoder.ReadId<RepositoryId>();
   twin.number = decoder.Fixed64();
   twin.predecessor = decoder.ReadId<RecordHash>();
   std::ranges::copy(decoder.Raw(twin.nonce.size()), twin.nonce.begin());
   const ByteSpan payload = decoder.Raw(static_cast<size_t>(decoder.Fixed64()));
-  twin.payload.assign(payload.begin(), payload.end());
+  if (keys.sealed()) {
+    ASSIGN_OR_RETURN(twin.payload,
+                     keys.Open(RepositoryKeys::Use::kTwin, SealNonce(twin.nonce, twin.number),
+                               copy.bytes.first(kTwinHeaderBytes), payload));
+  } else {
+    twin.payload.assign(payload.begin(), payload.end());
+  }
   twin.hash = decoder.ReadId<RecordHash>();
   return twin;
 }
@@ -149,33 +167,41 @@ std::string FindDamage(ByteSpan file, const Copy& first, const Copy& second, con
 
 }  // namespace
 
-Bytes EncodeTwin(Twin& twin) {
+Bytes EncodeTwin(const RepositoryKeys& keys, Twin& twin) {
   Bytes file;
-  const size_t copy_bytes = kTwinHeaderBytes + twin.payload.size() + kTwinHashBytes;
+  const size_t payload_bytes = twin.payload.size() + keys.seal_bytes();
+  const size_t copy_bytes = kTwinHeaderBytes + payload_bytes + kTwinHashBytes;
   const size_t offset = RoundUpToSector(copy_bytes);
   file.reserve(offset + copy_bytes);
   Encoder encoder(file);
   encoder.Raw(AsBytes({twin.magic.data(), twin.magic.size()}));
   encoder.Fixed32(kTwinVersion);
-  encoder.Fixed32(twin.features);
+  encoder.Fixed32(twin.features | (keys.sealed() ? kFeatureSealed : 0));
   encoder.Raw(twin.repository.span());
   encoder.Fixed64(twin.number);
   encoder.Raw(twin.predecessor.span());
   encoder.Raw(twin.nonce);
-  encoder.Fixed64(twin.payload.size());
-  encoder.Raw(twin.payload);
-  twin.hash = HashCopy(file);
+  encoder.Fixed64(payload_bytes);
+  if (keys.sealed()) {
+    const Bytes header = file;
+    keys.Seal(RepositoryKeys::Use::kTwin, SealNonce(twin.nonce, twin.number), header, twin.payload,
+              file);
+  } else {
+    encoder.Raw(twin.payload);
+  }
+  twin.hash = HashCopy(keys, file);
   encoder.Raw(twin.hash.span());
   file.resize(offset);
   file.insert(file.end(), file.begin(), file.begin() + static_cast<ptrdiff_t>(copy_bytes));
   return file;
 }
 
-StatusOr<DecodedTwin> DecodeTwin(const TwinMagic& magic, ByteSpan file, std::string_view name) {
-  const Copy first = ReadCopy(magic, file);
+StatusOr<DecodedTwin> DecodeTwin(const RepositoryKeys& keys, const TwinMagic& magic, ByteSpan file,
+                                 std::string_view name) {
+  const Copy first = ReadCopy(keys, magic, file);
   Copy second;
   if (const std::optional<size_t> offset = SecondCopyOffset(file.size())) {
-    second = ReadCopy(magic, file.subspan(*offset));
+    second = ReadCopy(keys, magic, file.subspan(*offset));
     if (second.whole() && second.bytes.size() != file.size() - *offset) {
       second.error = "bytes follow it";
     }
@@ -191,7 +217,33 @@ StatusOr<DecodedTwin> DecodeTwin(const TwinMagic& magic, ByteSpan file, std::str
   if (const uint32_t unknown = copy.flags & ~kKnownFeatures; unknown != 0) {
     return UnknownFlags(name, unknown);
   }
-  return DecodedTwin{.twin = Parse(magic, copy), .damage = FindDamage(file, first, second, copy)};
+  if (((copy.flags & kFeatureSealed) != 0) != keys.sealed()) {
+    return DataLoss(absl::StrFormat(keys.sealed() ? "%s is not encrypted, though its repository is"
+                                                  : "%s is encrypted, though its repository is not",
+                                    name));
+  }
+  StatusOr<Twin> twin = Parse(keys, magic, copy);
+  if (!twin.ok()) return Annotate(twin.status(), name);
+  return DecodedTwin{.twin = *std::move(twin), .damage = FindDamage(file, first, second, copy)};
+}
+
+std::vector<TwinClaim> PeekTwin(const TwinMagic& magic, ByteSpan file) {
+  std::vector<TwinClaim> claims;
+  const auto look = [&](ByteSpan copy) {
+    Decoder decoder(copy);
+    const ByteSpan found_magic = decoder.Raw(magic.size());
+    const uint32_t version = decoder.Fixed32();
+    const uint32_t flags = decoder.Fixed32();
+    const auto repository = decoder.ReadId<RepositoryId>();
+    if (!decoder.ok() || version != kTwinVersion) return;
+    if (!std::ranges::equal(found_magic, AsBytes({magic.data(), magic.size()}))) return;
+    claims.push_back({.repository = repository, .sealed = (flags & kFeatureSealed) != 0});
+  };
+  look(file);
+  if (const std::optional<size_t> offset = SecondCopyOffset(file.size())) {
+    look(file.subspan(*offset));
+  }
+  return claims;
 }
 
 }  // namespace cairn

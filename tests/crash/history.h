@@ -24,6 +24,7 @@
 #include "core/repo/repository.h"
 #include "core/repo/snapshot.h"
 #include "core/repo/stats.h"
+#include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -106,7 +107,7 @@ struct Acknowledged {
 class History {
  public:
   History() {
-    CHECK(Repository::Create(disk_, SmallConfig()).ok());
+    CHECK(CreateTestRepository(disk_, SmallConfig()).ok());
     created_ = disk_.operation_count();
     Reopen();
   }
@@ -114,7 +115,7 @@ class History {
   // As a new process would.
   void Reopen() {
     repository_.reset();
-    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(disk_, {});
+    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(disk_, TestRepositoryOptions());
     ASSERT_OK(opened.status());
     repository_ = *std::move(opened);
   }
@@ -145,7 +146,7 @@ class History {
   // Cuts the power after `operations`, and looks at what is left.
   void VerifyCutAfter(size_t operations, const CrashChoices& choices) const {
     const std::unique_ptr<MemoryFileSystem> disk = disk_.CrashedAt(operations, choices);
-    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(*disk, {});
+    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(*disk, TestRepositoryOptions());
     if (operations < created_ && opened.status().code() == StatusCode::kNotFound) return;
     ASSERT_OK(opened.status());
     Repository& repository = **opened;

@@ -19,6 +19,7 @@
 #include "core/repo/repair.h"
 #include "core/repo/repository.h"
 #include "core/repo/snapshot.h"
+#include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -34,8 +35,8 @@ class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
     RepositoryConfig config;
     config.id = RandomId<RepositoryId>();
     config.pack_target_bytes = 64 * kKiB;
-    ASSERT_OK(Repository::Create(disk_, config));
-    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, {}));
+    ASSERT_OK(testing::CreateTestRepository(disk_, config));
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, testing::TestRepositoryOptions()));
   }
   void TearDown() override { std::filesystem::remove_all(source_); }
 
@@ -84,7 +85,8 @@ class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
 
   void VerifyCutAfter(size_t operations, const Paths& before, const CrashChoices& choices) const {
     const std::unique_ptr<MemoryFileSystem> disk = disk_.CrashedAt(operations, choices);
-    ASSERT_OK_AND_ASSIGN(const auto repository, Repository::Open(*disk, {}));
+    ASSERT_OK_AND_ASSIGN(const auto repository,
+                         Repository::Open(*disk, testing::TestRepositoryOptions()));
     const Paths after = AffectedOf(CheckAll(*repository));
     EXPECT_TRUE(std::ranges::includes(before, after));
     ASSERT_OK_AND_ASSIGN(const auto snapshots, repository->Snapshots());
@@ -116,7 +118,7 @@ TEST_P(RepairPowerCutTest, AfterAnyOperationNothingIsWorse) {
   Zero(packs[0], 10'000, 4096);      // for parity
   Zero(packs[1], 1'000, bytes / 2);  // for the sources: the nodes stand behind
   Zero("config", 50, 1);             // for the other copy
-  ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, {}));
+  ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, testing::TestRepositoryOptions()));
   const Paths before = AffectedOf(CheckAll(*repository_));
   EXPECT_FALSE(before.empty());
 

@@ -14,6 +14,7 @@
 #include "core/repo/stats.h"
 #include "core/store/pack_mend.h"
 #include "core/store/parity.h"
+#include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -21,12 +22,12 @@ namespace {
 
 class GoldenRepositoryTest : public ::testing::Test {
  protected:
-  void Open(const std::string& version) {
+  void Open(const std::string& version, const RepositoryOptions& options = {}) {
     StatusOr<std::unique_ptr<FileSystem>> fs = OpenPosixFileSystem(
         CAIRN_SOURCE_DIR "/tests/golden/" + version + "/repository", /*create=*/false);
     ASSERT_OK(fs.status());
     fs_ = *std::move(fs);
-    StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(*fs_, {});
+    StatusOr<std::unique_ptr<Repository>> repository = Repository::Open(*fs_, options);
     ASSERT_OK(repository.status());
     repository_ = *std::move(repository);
   }
@@ -150,12 +151,43 @@ TEST_F(GoldenRepositoryTest, TheParityOfVersionOneMends) {
       damaged[at] ^= 1;
       ASSERT_OK(store->PutIfAbsent(PackObjectName(name), damaged, nullptr));
       ASSERT_OK(store->PutIfAbsent(ParityObjectName(name), parity, nullptr));
-      PackMender mender(*store, repository_->config().id, SessionId{}, nullptr);
+      PackMender mender(*store, repository_->keys(), SessionId{}, nullptr);
       ASSERT_OK(mender.VerifyParity(info));
       ASSERT_OK_AND_ASSIGN(const PackMender::Patches patches, mender.Solve(info));
       ASSERT_OK(mender.Mend(info, patches));
       EXPECT_EQ(*store->ReadAll(PackObjectName(name), kGiB), whole);
     }
+  }
+}
+
+TEST_F(GoldenRepositoryTest, WhatVersionOneEncryptedIsRead) {
+  const auto by_password = [] {
+    return StatusOr<Credential>(testing::TestPassword("golden password"));
+  };
+  const auto by_key_file = []() -> StatusOr<Credential> {
+    ASSIGN_OR_RETURN(
+        const auto fs,
+        OpenPosixFileSystem(CAIRN_SOURCE_DIR "/tests/golden/v1-encrypted", /*create=*/false));
+    ASSIGN_OR_RETURN(const Bytes key, ReadWholeFile(*fs, "key", kKiB));
+    return Credential{KeyKind::kKeyFile, SecretBytes::CopyOf(key)};
+  };
+  for (const bool password : {true, false}) {
+    RepositoryOptions options;
+    if (password) {
+      options.credential = by_password;
+    } else {
+      options.credential = by_key_file;
+    }
+    Open("v1-encrypted", options);
+    ASSERT_NE(repository_, nullptr);
+    ASSERT_OK_AND_ASSIGN(const std::vector<SnapshotView> snapshots, repository_->Snapshots());
+    ASSERT_EQ(snapshots.size(), 2u);
+    std::map<std::string, std::string> expected = {{"/hello", "hello\n"}, {"/numbers", Numbers()}};
+    EXPECT_EQ(Contents(snapshots[0]), expected);
+    std::string& numbers = expected["/numbers"];
+    numbers.replace(numbers.find("\n30000\n") + 1, 5, "thirty thousand");
+    EXPECT_EQ(Contents(snapshots[1]), expected);
+    ExpectSound(2);
   }
 }
 

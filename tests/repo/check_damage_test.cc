@@ -12,6 +12,7 @@
 #include "core/store/journal_state.h"
 #include "core/store/pack.h"
 #include "tests/repo/restore_fixture.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 namespace {
@@ -143,8 +144,8 @@ class CheckDamageTest : public RestoreTest {
     MemoryFileSystem other;
     RepositoryConfig config;
     config.id = RandomId<RepositoryId>();
-    EXPECT_OK(Repository::Create(other, config));
-    auto repository = Repository::Open(other, {});
+    EXPECT_OK(CreateTestRepository(other, config));
+    auto repository = Repository::Open(other, TestRepositoryOptions());
     EXPECT_OK(repository);
     RecordEntries entries;
     entries.ended = {RandomId<SessionId>()};
@@ -158,7 +159,7 @@ class CheckDamageTest : public RestoreTest {
   };
   Outcome CheckDisk(MemoryFileSystem& disk) {
     Outcome outcome;
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.beside_damage = true;
     StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(disk, options);
     EXPECT_OK(opened);
@@ -336,10 +337,10 @@ TEST_F(CheckDamageTest, OnlyWhoReadsOpensARepositoryBesideDamage) {
   const std::vector<std::string> records = FilesOf(repository_files_, "journal/");
   const auto disk = CopyOfDisk();
   DamageFile(*disk, records[2], "", Kind::kFlipBoth);
-  EXPECT_THAT(Repository::Open(*disk, {}), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(Repository::Open(*disk, TestRepositoryOptions()), StatusIs(StatusCode::kDataLoss));
   const size_t operations = disk->operation_count();
   {
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.beside_damage = true;
     ASSERT_OK_AND_ASSIGN(const auto repository, Repository::Open(*disk, options));
     SnapshotOptions snapshot;
@@ -359,7 +360,7 @@ TEST_F(CheckDamageTest, TheIndexRemembersSnapshotsOfALostRecord) {
   DamageFile(repository_files_, records[2], "", Kind::kFlipBoth);
   ASSERT_OK_AND_ASSIGN(const Salvage salvage,
                        SalvageJournal(repository_->journal(), repository_->store(),
-                                      repository_->config().id, &repository_->index()));
+                                      repository_->keys(), &repository_->index()));
   EXPECT_EQ(salvage.sound_to, 2U);
   EXPECT_EQ(salvage.lost_records, 1U);
   EXPECT_EQ(salvage.found_packs, 1U);
@@ -448,7 +449,7 @@ TEST_F(CheckDamageTest, ARecordOfAnAbsurdNumberIsBoundedDamage) {
   record.number = uint64_t{1} << 60;
   record.predecessor.bytes[0] = 1;
   record.entries.ended = {RandomId<SessionId>()};
-  const Bytes file = EncodeRecord(repository_->config().id, record);
+  const Bytes file = EncodeRecord(repository_->keys(), record);
   ASSERT_OK_AND_ASSIGN(
       const auto created,
       repository_files_.CreateNew(RecordName({record.number - 1, record.predecessor})));

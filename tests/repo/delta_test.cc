@@ -15,6 +15,7 @@
 #include "core/store/sessions.h"
 #include "tests/repo/restore_fixture.h"
 #include "tests/repo/test_repository.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 namespace {
@@ -64,7 +65,7 @@ class DeltaTest : public RestoreTest {
   // What another process would have: nothing is cached.
   void Reopen() {
     repository_.reset();
-    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, {}));
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, TestRepositoryOptions()));
   }
   static std::string Edited(std::string text, size_t at) {
     ++text[at];

@@ -133,7 +133,7 @@ TEST_F(ForgetTest, TagsBeginWithThoseOfTheSnapshotItself) {
   object.tags = {"own"};
   RecordEntries entries;
   const Bytes bytes = EncodeSnapshotObject(object);
-  entries.snapshots = {{HashSnapshotObject(bytes), bytes}};
+  entries.snapshots = {{HashSnapshotObject(test_.repository().keys(), bytes), bytes}};
   test_.Append(entries);
   const SnapshotId id = entries.snapshots.front().id;
   ASSERT_OK(TagSnapshots(test_.repository(), {id}, {false, {"more"}, {}}));

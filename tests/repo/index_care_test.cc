@@ -11,6 +11,7 @@
 #include "core/repo/prune.h"
 #include "tests/repo/index_answers.h"
 #include "tests/repo/restore_fixture.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 namespace {
@@ -32,7 +33,7 @@ class IndexCareTest : public RestoreTest {
     return Cache() + "/" + repository_->config().id.Hex() + "/index-1/data.mdb";
   }
   StatusOr<std::unique_ptr<Repository>> Open() {
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.cache_directory = Cache();
     options.warn = [this](const std::string& text) { warnings_.push_back(text); };
     return Repository::Open(repository_files_, options);
@@ -60,7 +61,8 @@ class IndexCareTest : public RestoreTest {
   // The index on disk, for another process and this one, says what one made from nothing says.
   void ExpectRightIndex() {
     repository_files_.SetHook(nullptr);
-    ASSERT_OK_AND_ASSIGN(const auto from_nothing, Repository::Open(repository_files_, {}));
+    ASSERT_OK_AND_ASSIGN(const auto from_nothing,
+                         Repository::Open(repository_files_, TestRepositoryOptions()));
     ASSERT_OK_AND_ASSIGN(const Answers expected, AnswersOf(from_nothing->index()));
     EXPECT_FALSE(expected.places.empty());
     ASSERT_OK_AND_ASSIGN(const auto other, Open());
@@ -154,7 +156,8 @@ TEST_F(IndexCareTest, TwoWhoFillItAtOnceLeaveItWhole) {
 TEST_F(IndexCareTest, OneWhoseFileIsDamagedIsThrownAwayAndMadeAnew) {
   TakeSome();
   Write(Source("later"), "later");
-  ASSERT_OK_AND_ASSIGN(const auto other, Repository::Open(repository_files_, {}));
+  ASSERT_OK_AND_ASSIGN(const auto other,
+                       Repository::Open(repository_files_, TestRepositoryOptions()));
   SnapshotOptions options;
   options.labels.host = "other";
   ASSERT_OK(TakeSnapshot(*other, {Source()}, options));

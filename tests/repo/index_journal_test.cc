@@ -6,6 +6,7 @@
 #include "core/base/random.h"
 #include "tests/fs/temp_tree.h"
 #include "tests/repo/test_repository.h"
+#include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -18,7 +19,7 @@ using ::testing::SizeIs;
 
 class IndexJournalTest : public ::testing::Test {
  protected:
-  IndexJournalTest() { MustBeOk(Repository::Create(files_, Config())); }
+  IndexJournalTest() { MustBeOk(CreateTestRepository(files_, Config())); }
 
   static RepositoryConfig Config() {
     RepositoryConfig config;
@@ -27,7 +28,7 @@ class IndexJournalTest : public ::testing::Test {
   }
   // All of them share one index.
   std::unique_ptr<Repository> Open(FileSystem& files) {
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.cache_directory = cache_.Path("cache");
     options.warn = [this](const std::string& text) { warnings_.push_back(text); };
     return Must(Repository::Open(files, options));
@@ -37,7 +38,7 @@ class IndexJournalTest : public ::testing::Test {
   }
   // A record with a snapshot; its id.
   static SnapshotId Add(FileSystem& files) {
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     const auto repository = Must(Repository::Open(files, options));
     SnapshotObject object;
     object.root.bytes[0] = 1;
@@ -46,7 +47,7 @@ class IndexJournalTest : public ::testing::Test {
     object.program = "test";
     FillRandom(object.nonce);
     Bytes bytes = EncodeSnapshotObject(object);
-    const SnapshotId id = HashSnapshotObject(bytes);
+    const SnapshotId id = HashSnapshotObject(repository->keys(), bytes);
     RecordEntries entries;
     entries.snapshots = {{id, std::move(bytes)}};
     const JournalState state = Must(repository->journal().ReadState());
@@ -104,7 +105,7 @@ TEST_F(IndexJournalTest, OneOfBeforeAFoldGoesOnFromIt) {
   const SnapshotId second = Add(files_);
   const SnapshotId third = Add(files_);
   {
-    const auto other = Must(Repository::Open(files_, {}));
+    const auto other = Must(Repository::Open(files_, TestRepositoryOptions()));
     const JournalState state = Must(other->journal().ReadState());
     ASSERT_OK(other->journal().FoldIfDue(state, {.min_records = 0, .ratio = 1, .keep_single = 1}));
   }
@@ -121,7 +122,7 @@ TEST_F(IndexJournalTest, OneOfAnotherPastThanTheFoldIsMadeAnew) {
   const SnapshotId second = Add(files_);
   const SnapshotId third = Add(files_);
   {
-    const auto other = Must(Repository::Open(files_, {}));
+    const auto other = Must(Repository::Open(files_, TestRepositoryOptions()));
     const JournalState state = Must(other->journal().ReadState());
     ASSERT_OK(other->journal().FoldIfDue(state, {.min_records = 0, .ratio = 1, .keep_single = 1}));
   }

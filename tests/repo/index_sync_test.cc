@@ -58,7 +58,7 @@ class IndexSyncTest : public RestoreTest {
   }
 
   IndexSync Sync(Index& index, const IndexSync::Limits& limits) const {
-    return {index, repository_->journal(), repository_->store(), repository_->config().id, nullptr,
+    return {index, repository_->journal(), repository_->store(), repository_->keys(), nullptr,
             limits};
   }
   // In one transaction for each record.

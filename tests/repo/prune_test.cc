@@ -149,14 +149,14 @@ TEST_F(PruneTest, AFrameThatIsLiveAsAWholeIsCopiedAsItIsStored) {
   const PackName pack = test_.AddPack({{first, second}, {test_.Chunk(3, kBigChunk)}});
   test_.AddSnapshot({first, second});
   const PackInfo info = test_.State().FindPack(pack)->info;
-  const RepositoryId id = test_.repository().config().id;
-  const PackFooter old_footer = Must(ReadPackFooter(test_.repository().store(), info, id));
+  const RepositoryKeys keys = test_.repository().keys();
+  const PackFooter old_footer = Must(ReadPackFooter(test_.repository().store(), keys, info));
   Run();
   ASSERT_FALSE(test_.IsNamed(pack));
   std::vector<FrameChecksum> checksums;
   const JournalState state = test_.State();
   for (const auto& [name, entry] : state.packs()) {
-    const PackFooter footer = Must(ReadPackFooter(test_.repository().store(), entry.info, id));
+    const PackFooter footer = Must(ReadPackFooter(test_.repository().store(), keys, entry.info));
     for (const FrameInfo& frame : footer.frames) checksums.push_back(frame.checksum);
   }
   EXPECT_THAT(checksums, Contains(old_footer.frames[0].checksum));
@@ -177,7 +177,7 @@ TEST_F(PruneTest, SmallPacksAreMergedOnce) {
   const auto packs = test_.State().packs();
   ASSERT_THAT(packs, SizeIs(1));
   const PackFooter footer = Must(ReadPackFooter(
-      test_.repository().store(), packs.begin()->second.info, test_.repository().config().id));
+      test_.repository().store(), test_.repository().keys(), packs.begin()->second.info));
   EXPECT_THAT(footer.frames, SizeIs(2));  // chunks and nodes
   test_.ExpectWhole();
 

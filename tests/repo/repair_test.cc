@@ -11,6 +11,7 @@
 #include "core/store/parity.h"
 #include "core/store/sessions.h"
 #include "tests/repo/restore_fixture.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 namespace {
@@ -54,7 +55,9 @@ class RepairTest : public RestoreTest {
     });
   }
 
-  void Reopen() { ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, {})); }
+  void Reopen() {
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, TestRepositoryOptions()));
+  }
   RepairResult Mend(RepairOptions options = {}) {
     options.threads = 1;
     StatusOr<RepairResult> result = Repair(*repository_, options);
@@ -235,7 +238,7 @@ class RepairFromTest : public RepairTest {
     TakeFiles();
     copy_files_ = repository_files_.CrashedAt(repository_files_.operation_count(),
                                               {.policy = CrashPolicy::kKeepAll});
-    ASSERT_OK_AND_ASSIGN(copy_, Repository::Open(*copy_files_, {}));
+    ASSERT_OK_AND_ASSIGN(copy_, Repository::Open(*copy_files_, TestRepositoryOptions()));
     std::filesystem::remove_all(Source());
   }
   RepairResult MendFromCopy() {
@@ -261,7 +264,7 @@ TEST_F(RepairFromTest, AnotherRepositoryHelpsWhereTheSourcesAreGone) {
 TEST_F(RepairFromTest, AMissingPackIsMadeUpFor) {
   for (const bool index_knows : {true, false}) {
     SCOPED_TRACE(index_knows);
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.cache_directory = Path("cache");
     ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, options));
     for (const std::string& pack : Packs()) ASSERT_OK(repository_files_.Unlink(pack));

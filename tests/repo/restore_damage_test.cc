@@ -15,6 +15,7 @@
 #include "core/tree/node.h"
 #include "core/tree/reader.h"
 #include "tests/repo/restore_fixture.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 namespace {
@@ -29,7 +30,7 @@ class RestoreDamageTest : public RestoreTest {
   // Without frames that were decoded before.
   void Reopen() {
     repository_.reset();
-    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, {}));
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, TestRepositoryOptions()));
   }
 
   StatusOr<Entry> FindEntryOf(const SnapshotId& id, const std::string& name) {
@@ -75,7 +76,7 @@ class RestoreDamageTest : public RestoreTest {
       RETURN_IF_ERROR(writer.Flush());
       SnapshotEntry entry;
       entry.object = EncodeSnapshotObject(object);
-      entry.id = HashSnapshotObject(entry.object);
+      entry.id = HashSnapshotObject(repository_->keys(), entry.object);
       id = entry.id;
       return writer.Commit({entry}, std::nullopt, BlobRef{BlobKind::kRoot, object.root}).status();
     };
@@ -248,7 +249,7 @@ TEST_F(RestoreDamageTest, SnapshotForgottenMeanwhileIsSaid) {
   ASSERT_OK_AND_ASSIGN(const auto places,
                        repository_->Locate({BlobKind::kChunk, entry.content.items.front().id}));
   const std::string pack = PackObjectName(places.front().pack);
-  ASSERT_OK_AND_ASSIGN(auto other, Repository::Open(repository_files_, {}));
+  ASSERT_OK_AND_ASSIGN(auto other, Repository::Open(repository_files_, TestRepositoryOptions()));
   std::atomic<bool> done = false;
   repository_files_.SetHook([&](const DiskOperation& operation) -> Status {
     const bool reads = operation.kind == DiskOperation::Kind::kOpenRead ||

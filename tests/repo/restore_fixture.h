@@ -26,6 +26,7 @@
 #include "core/repo/restore.h"
 #include "core/repo/snapshot.h"
 #include "tests/fs/temp_tree.h"
+#include "tests/support/encryption.h"
 #include "tests/support/in_child.h"
 #include "tests/support/status_matchers.h"
 
@@ -36,8 +37,8 @@ class RestoreTest : public ::testing::Test {
   void SetUp() override {
     RepositoryConfig config;
     config.id.bytes = {'r', 'e', 's', 't', 'o', 'r', 'e'};
-    ASSERT_OK(Repository::Create(repository_files_, config));
-    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, {}));
+    ASSERT_OK(CreateTestRepository(repository_files_, config));
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, TestRepositoryOptions()));
     tree_.MakeDirectory("src");
   }
 

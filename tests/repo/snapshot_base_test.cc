@@ -12,6 +12,7 @@
 #include "core/repo/forget.h"
 #include "core/repo/prune.h"
 #include "tests/repo/restore_fixture.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 namespace {
@@ -50,7 +51,8 @@ class SnapshotBaseTest : public RestoreTest {
     return result.ok() ? *std::move(result) : SnapshotResult{};
   }
   void ForgetAndPrune(const std::vector<SnapshotId>& ids) {
-    ASSERT_OK_AND_ASSIGN(const auto other, Repository::Open(repository_files_, {}));
+    ASSERT_OK_AND_ASSIGN(const auto other,
+                         Repository::Open(repository_files_, TestRepositoryOptions()));
     ASSERT_OK(ForgetSnapshots(*other, ids));
     PruneOptions options;
     options.now = true;
@@ -149,7 +151,7 @@ TEST_F(SnapshotBaseTest, ABaseThatIsForgottenAndPrunedMeanwhileCostsNoFile) {
 // Two runs begin from the same snapshot, and one sees a change that the other has passed.
 TEST_F(SnapshotBaseTest, RowsOfTwoRunsAreNotMixed) {
   TempTree cache;
-  RepositoryOptions options;
+  RepositoryOptions options = TestRepositoryOptions();
   options.cache_directory = cache.Path("cache");
   ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, options));
   ASSERT_OK_AND_ASSIGN(const auto other, Repository::Open(repository_files_, options));
@@ -188,8 +190,8 @@ TEST_F(SnapshotBaseTest, TheRootDependsOnTheContentAlone) {
     RepositoryConfig config;
     config.id = RandomId<RepositoryId>();
     config.compression_level = 1;
-    ASSERT_OK(Repository::Create(files, config));
-    ASSERT_OK_AND_ASSIGN(const auto repository, Repository::Open(files, {}));
+    ASSERT_OK(CreateTestRepository(files, config));
+    ASSERT_OK_AND_ASSIGN(const auto repository, Repository::Open(files, TestRepositoryOptions()));
     EXPECT_EQ(TakeBy(*repository, "another host", threads).root, root) << threads;
   }
   // Wherever it lies, and whenever it was read.

@@ -29,6 +29,7 @@
 #include "core/store/frame.h"
 #include "core/store/pack.h"
 #include "core/tree/node.h"
+#include "tests/support/encryption.h"
 
 namespace cairn::testing {
 
@@ -72,7 +73,7 @@ class TestRepository {
     RepositoryConfig config;
     config.id = RandomId<RepositoryId>();
     config.pack_target_bytes = kPackTargetBytes;
-    MustBeOk(Repository::Create(fs_, config));
+    MustBeOk(CreateTestRepository(fs_, config));
     repository_ = Open();
   }
 
@@ -80,7 +81,7 @@ class TestRepository {
   Repository& repository() { return *repository_; }
   // What another process would have.
   std::unique_ptr<Repository> Open() {
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.warn = [this](const std::string& text) { warnings_.push_back(text); };
     return Must(Repository::Open(fs_, options));
   }
@@ -143,7 +144,7 @@ class TestRepository {
     object.program = "test";
     FillRandom(object.nonce);
     Bytes bytes = EncodeSnapshotObject(object);
-    const SnapshotId id = HashSnapshotObject(bytes);
+    const SnapshotId id = HashSnapshotObject(repository_->keys(), bytes);
     return {id, std::move(bytes)};
   }
 
@@ -154,7 +155,7 @@ class TestRepository {
       content |= IsNode(frame.front().ref.kind) ? kPackHasNodes : kPackHasChunks;
     }
     ObjectStore& store = repository_->store();
-    const auto writer = Must(PackWriter::Create(store, repository_->config().id, session, content));
+    const auto writer = Must(PackWriter::Create(store, repository_->keys(), session, content));
     FrameCodecContext codec(3);
     for (const auto& blobs : frames) {
       RawFrame frame;
@@ -169,8 +170,8 @@ class TestRepository {
   PackInfo WriteDeltaPack(const SessionId& session, const std::vector<TestBlob>& blobs,
                           const std::vector<TestBlob>& bases,
                           const std::vector<std::vector<TestBlob>>& plain = {}) {
-    const auto writer = Must(PackWriter::Create(repository_->store(), repository_->config().id,
-                                                session, kPackHasChunks | kPackHasDeltas));
+    const auto writer = Must(PackWriter::Create(repository_->store(), repository_->keys(), session,
+                                                kPackHasChunks | kPackHasDeltas));
     FrameCodecContext codec(3);
     const auto frame_of = [](const std::vector<TestBlob>& of) {
       RawFrame frame;

@@ -33,45 +33,45 @@ Bytes WithPayload(const Bytes& payload, uint64_t number = 0) {
   twin.magic = kConfigMagic;
   twin.number = number;
   twin.payload = payload;
-  return EncodeTwin(twin);
+  return EncodeTwin(RepositoryKeys(), twin);
 }
 
 Bytes PayloadOf(const RepositoryConfig& config) {
-  const Bytes file = EncodeConfig(config, {});
-  auto decoded = DecodeTwin(kConfigMagic, file, "config");
+  const Bytes file = EncodeConfig(RepositoryKeys(), config, {});
+  auto decoded = DecodeTwin(RepositoryKeys(), kConfigMagic, file, "config");
   EXPECT_OK(decoded.status());
   return decoded->twin.payload;
 }
 
 TEST(ConfigTest, ReadsWhatWasWritten) {
   MemoryObjectStore store;
-  ASSERT_OK(WriteConfig(store, MakeConfig()));
-  EXPECT_THAT(ReadConfig(store), IsOkAndHolds(MakeConfig()));
+  ASSERT_OK(WriteConfig(store, RepositoryKeys(), MakeConfig()));
+  EXPECT_THAT(ReadConfig(store, RepositoryKeys()), IsOkAndHolds(MakeConfig()));
 }
 
 TEST(ConfigTest, IsWrittenOnce) {
   MemoryObjectStore store;
-  ASSERT_OK(WriteConfig(store, MakeConfig()));
+  ASSERT_OK(WriteConfig(store, RepositoryKeys(), MakeConfig()));
   RepositoryConfig other = MakeConfig();
   other.id = Filled<RepositoryId>(6);
-  EXPECT_THAT(WriteConfig(store, other), StatusIs(StatusCode::kAlreadyExists));
-  EXPECT_THAT(ReadConfig(store), IsOkAndHolds(MakeConfig()));
+  EXPECT_THAT(WriteConfig(store, RepositoryKeys(), other), StatusIs(StatusCode::kAlreadyExists));
+  EXPECT_THAT(ReadConfig(store, RepositoryKeys()), IsOkAndHolds(MakeConfig()));
 }
 
 TEST(ConfigTest, IsAbsentWhereThereIsNoRepository) {
   MemoryObjectStore store;
-  EXPECT_THAT(ReadConfig(store), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(ReadConfig(store, RepositoryKeys()), StatusIs(StatusCode::kNotFound));
 }
 
 TEST(ConfigTest, OneDamagedByteIsReportedAndLosesNothing) {
-  const Bytes good = EncodeConfig(MakeConfig(), {});
+  const Bytes good = EncodeConfig(RepositoryKeys(), MakeConfig(), {});
   std::string damage;
-  EXPECT_THAT(DecodeConfig(good, &damage), IsOkAndHolds(MakeConfig()));
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), good, &damage), IsOkAndHolds(MakeConfig()));
   EXPECT_EQ(damage, "");
   for (size_t i = 0; i < good.size(); i += 3) {
     Bytes file = good;
     file[i] ^= 4;
-    EXPECT_THAT(DecodeConfig(file, &damage), IsOkAndHolds(MakeConfig())) << i;
+    EXPECT_THAT(DecodeConfig(RepositoryKeys(), file, &damage), IsOkAndHolds(MakeConfig())) << i;
     EXPECT_NE(damage, "") << i;
   }
 }
@@ -81,7 +81,7 @@ TEST(ConfigTest, RefusesToWriteWhatIsOutOfRange) {
   const auto write = [&store](auto change) {
     RepositoryConfig config;
     change(config);
-    return WriteConfig(store, config);
+    return WriteConfig(store, RepositoryKeys(), config);
   };
   const auto invalid = StatusIs(StatusCode::kInvalidArgument);
   EXPECT_THAT(write([](auto& c) { c.chunk_min_bytes = 0; }), invalid);
@@ -99,28 +99,32 @@ TEST(ConfigTest, RefusesToWriteWhatIsOutOfRange) {
 TEST(ConfigTest, RefusesToReadWhatIsOutOfRange) {
   RepositoryConfig config;
   config.chunk_max_bytes = kMaxBlobBytes + 1;
-  EXPECT_THAT(DecodeConfig(EncodeConfig(config, {}), nullptr), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), EncodeConfig(RepositoryKeys(), config, {}), nullptr),
+              StatusIs(StatusCode::kDataLoss));
   config = RepositoryConfig();
   config.compression_level = 100;
-  EXPECT_THAT(DecodeConfig(EncodeConfig(config, {}), nullptr), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), EncodeConfig(RepositoryKeys(), config, {}), nullptr),
+              StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(ConfigTest, RefusesPayloadsOfAnotherShape) {
   Bytes payload = PayloadOf(MakeConfig());
-  ASSERT_OK(DecodeConfig(WithPayload(payload), nullptr).status());
-  EXPECT_THAT(DecodeConfig(WithPayload(payload, 1), nullptr), StatusIs(StatusCode::kDataLoss));
+  ASSERT_OK(DecodeConfig(RepositoryKeys(), WithPayload(payload), nullptr).status());
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), WithPayload(payload, 1), nullptr),
+              StatusIs(StatusCode::kDataLoss));
   payload.push_back(0);
-  EXPECT_THAT(DecodeConfig(WithPayload(payload), nullptr),
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), WithPayload(payload), nullptr),
               StatusIs(StatusCode::kDataLoss, HasSubstr("trailing")));
   payload.pop_back();
   payload.pop_back();
-  EXPECT_THAT(DecodeConfig(WithPayload(payload), nullptr), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), WithPayload(payload), nullptr),
+              StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(ConfigTest, AFileFarTooLargeIsDamage) {
   MemoryObjectStore store;
   store.Set("config", Bytes(2 * kMiB));
-  EXPECT_THAT(ReadConfig(store), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(ReadConfig(store, RepositoryKeys()), StatusIs(StatusCode::kDataLoss));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class JournalFoldTest : public ::testing::Test {
   }
 
   MemoryObjectStore store_;
-  Journal journal_{store_, kRepository};
+  Journal journal_{store_, RepositoryKeys(kRepository)};
   JournalState state_;  // at the head
 };
 
@@ -140,7 +140,7 @@ TEST_F(JournalFoldTest, AnOlderFoldThatComesLateIsHarmless) {
   for (const std::string& name : names) {
     copy.Set("journal/" + name, *store_.ReadAll("journal/" + name, kMiB));
   }
-  ASSERT_OK(Journal(copy, kRepository).FoldIfDue(state_, kPolicy));
+  ASSERT_OK(Journal(copy, RepositoryKeys(kRepository)).FoldIfDue(state_, kPolicy));
   const std::string late = "journal/folds/00000000000000000008";
   ASSERT_OK_AND_ASSIGN(const Bytes late_fold, copy.ReadAll(late, kMiB));
 
@@ -157,7 +157,7 @@ TEST_F(JournalFoldTest, AnOlderFoldThatComesLateIsHarmless) {
 TEST_F(JournalFoldTest, TwoProcessesMayFoldAtOnce) {
   MemoryFileSystem fs;
   const auto store = NewLocalObjectStore(fs);
-  Journal journal(*store, kRepository);
+  Journal journal(*store, RepositoryKeys(kRepository));
   for (int round = 0; round < 10; ++round) {
     AppendTo(journal, 30);
     const JournalState ahead = state_;
@@ -165,7 +165,7 @@ TEST_F(JournalFoldTest, TwoProcessesMayFoldAtOnce) {
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {
         const auto own = NewLocalObjectStore(fs);
-        EXPECT_OK(Journal(*own, kRepository)
+        EXPECT_OK(Journal(*own, RepositoryKeys(kRepository))
                       .FoldIfDue(ahead, {.min_records = 10,
                                          .ratio = 1000,
                                          .keep_single = static_cast<uint64_t>(t)}));
@@ -179,7 +179,7 @@ TEST_F(JournalFoldTest, TwoProcessesMayFoldAtOnce) {
 TEST_F(JournalFoldTest, NothingIsRemovedWhereTheFoldCannotBeMadeDurable) {
   MemoryFileSystem fs;
   const auto store = NewLocalObjectStore(fs);
-  Journal journal(*store, kRepository);
+  Journal journal(*store, RepositoryKeys(kRepository));
   AppendTo(journal, 12);
   ASSERT_OK_AND_ASSIGN(const auto before, store->List("journal"));
   fs.SetHook([](const DiskOperation& operation) {
@@ -199,14 +199,15 @@ TEST_F(JournalFoldTest, AFullDiskFailsTheFoldAndNothingElse) {
   for (size_t step = 0; step < 6; ++step) {
     MemoryFileSystem fs;
     const auto store = NewLocalObjectStore(fs);
-    Journal journal(*store, kRepository);
+    Journal journal(*store, RepositoryKeys(kRepository));
     state_ = JournalState();
     AppendTo(journal, 12);
     fs.FailChanges(
         {.code = StatusCode::kResourceExhausted, .skip = step, .count = DiskFault::kForever});
     EXPECT_THAT(journal.FoldIfDue(state_, kPolicy), Not(testing::IsOk())) << step;
     fs.ClearFaults();
-    EXPECT_THAT(Journal(*NewLocalObjectStore(fs), kRepository).ReadState(), IsOkAndHolds(state_))
+    EXPECT_THAT(Journal(*NewLocalObjectStore(fs), RepositoryKeys(kRepository)).ReadState(),
+                IsOkAndHolds(state_))
         << step;
   }
 }
@@ -214,7 +215,7 @@ TEST_F(JournalFoldTest, AFullDiskFailsTheFoldAndNothingElse) {
 TEST_F(JournalFoldTest, RefusesAStateOfAnotherHistory) {
   Append(12);
   MemoryObjectStore other_store;
-  Journal other(other_store, kRepository);
+  Journal other(other_store, RepositoryKeys(kRepository));
   const JournalState mine = state_;
   state_ = JournalState();
   AppendTo(other, 12);
@@ -253,7 +254,7 @@ TEST_F(JournalFoldTest, AFoldUnderAnothersNumberIsRefused) {
                        store_.ReadAll("journal/folds/00000000000000000007", kMiB));
   store_.Set("journal/folds/00000000000000000009", fold);
   EXPECT_THAT(journal_.ReadState(), StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(Journal(store_, Filled<RepositoryId>(2)).ReadFold(7, nullptr),
+  EXPECT_THAT(Journal(store_, RepositoryKeys(Filled<RepositoryId>(2))).ReadFold(7, nullptr),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another repository")));
   EXPECT_THAT(journal_.ReadFold(8, nullptr), StatusIs(StatusCode::kNotFound));
 }

@@ -190,25 +190,26 @@ JournalState Rich() {
 
 TEST(FoldTest, HoldsTheWholeState) {
   const JournalState state = Rich();
-  EXPECT_THAT(DecodeFold(EncodeFold(state), state.head()), IsOkAndHolds(state));
+  EXPECT_THAT(DecodeFold(RepositoryKeys(), EncodeFold(state), state.head()), IsOkAndHolds(state));
 }
 
 TEST(FoldTest, DropsEndedSessionsWithoutPacksOnly) {
   JournalState state = Rich();
   ASSERT_OK(Apply(state, {.ended = {Filled<SessionId>(99)}}));
   EXPECT_THAT(state.ended(), SizeIs(2));
-  ASSERT_OK_AND_ASSIGN(const JournalState folded, DecodeFold(EncodeFold(state), state.head()));
+  ASSERT_OK_AND_ASSIGN(const JournalState folded,
+                       DecodeFold(RepositoryKeys(), EncodeFold(state), state.head()));
   EXPECT_THAT(folded.ended(), ElementsAre(Filled<SessionId>(20)));
 }
 
 TEST(FoldTest, RefusesAListOfRecordsThatIsNotItsOwn) {
   const JournalState state = Rich();
   const Bytes payload = EncodeFold(state);
-  EXPECT_THAT(DecodeFold(payload, {.number = 5, .hash = state.head().hash}),
+  EXPECT_THAT(DecodeFold(RepositoryKeys(), payload, {.number = 5, .hash = state.head().hash}),
               StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(DecodeFold(payload, {.number = 4, .hash = Filled<RecordHash>(9)}),
+  EXPECT_THAT(DecodeFold(RepositoryKeys(), payload, {.number = 4, .hash = Filled<RecordHash>(9)}),
               StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(DecodeFold({}, {}), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeFold(RepositoryKeys(), {}, {}), StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(FoldTest, EveryFlippedByteIsAnErrorOrAnotherValue) {
@@ -218,7 +219,7 @@ TEST(FoldTest, EveryFlippedByteIsAnErrorOrAnotherValue) {
     for (int bit = 0; bit < 8; ++bit) {
       Bytes payload = good;
       payload[i] = static_cast<uint8_t>(payload[i] ^ (1 << bit));
-      const StatusOr<JournalState> decoded = DecodeFold(payload, state.head());
+      const StatusOr<JournalState> decoded = DecodeFold(RepositoryKeys(), payload, state.head());
       if (decoded.ok()) {
         EXPECT_EQ(EncodeFold(*decoded), payload) << i;
       } else {
@@ -232,7 +233,7 @@ TEST(FoldTest, EveryTruncationIsAnError) {
   const JournalState state = Rich();
   const Bytes good = EncodeFold(state);
   for (size_t size = 0; size < good.size(); ++size) {
-    EXPECT_THAT(DecodeFold(ByteSpan(good).first(size), state.head()),
+    EXPECT_THAT(DecodeFold(RepositoryKeys(), ByteSpan(good).first(size), state.head()),
                 StatusIs(StatusCode::kDataLoss))
         << size;
   }
@@ -241,7 +242,7 @@ TEST(FoldTest, EveryTruncationIsAnError) {
 TEST(FoldTest, RefusesCountsBeyondItsBytesWithoutAllocating) {
   Bytes payload;
   Encoder(payload).Varint(uint64_t{1} << 60);
-  EXPECT_THAT(DecodeFold(payload, {.number = uint64_t{1} << 60, .hash = {}}),
+  EXPECT_THAT(DecodeFold(RepositoryKeys(), payload, {.number = uint64_t{1} << 60, .hash = {}}),
               StatusIs(StatusCode::kDataLoss));
 }
 

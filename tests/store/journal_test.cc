@@ -62,7 +62,7 @@ StatusOr<JournalState> CommitMany(Journal& journal, int count) {
 class JournalTest : public ::testing::Test {
  protected:
   MemoryObjectStore store_;
-  Journal journal_{store_, kRepository};
+  Journal journal_{store_, RepositoryKeys(kRepository)};
 };
 
 TEST(RecordNameTest, IsTheNumberAndTheHashBefore) {
@@ -96,7 +96,8 @@ TEST_F(JournalTest, ReadsBackWhatWasAppended) {
 TEST_F(JournalTest, EqualEntriesMakeDifferentRecords) {
   ASSERT_OK_AND_ASSIGN(const Record first, journal_.Append({}, {}));
   MemoryObjectStore other_store;
-  ASSERT_OK_AND_ASSIGN(const Record other, Journal(other_store, kRepository).Append({}, {}));
+  ASSERT_OK_AND_ASSIGN(const Record other,
+                       Journal(other_store, RepositoryKeys(kRepository)).Append({}, {}));
   EXPECT_NE(first.hash, other.hash);
 }
 
@@ -176,7 +177,7 @@ TEST_F(JournalTest, ARecordInAnothersPlaceIsRefused) {
 
 TEST_F(JournalTest, ARecordOfAnotherRepositoryIsRefused) {
   ASSERT_OK(CommitMany(journal_, 1).status());
-  Journal other(store_, Filled<RepositoryId>(2));
+  Journal other(store_, RepositoryKeys(Filled<RepositoryId>(2)));
   EXPECT_THAT(other.NextRecord({}),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another repository")));
 }
@@ -198,7 +199,7 @@ class JournalOnDiskTest : public ::testing::Test {
   // Another process.
   struct Process {
     explicit Process(FileSystem& fs)
-        : store(NewLocalObjectStore(fs)), journal(*store, kRepository) {}
+        : store(NewLocalObjectStore(fs)), journal(*store, RepositoryKeys(kRepository)) {}
     std::unique_ptr<ObjectStore> store;
     Journal journal;
   };
@@ -310,7 +311,7 @@ TEST_F(JournalOnDiskTest, AFolderListedWhileOneFoldReplacesAnotherHidesNothing) 
   }
   const std::string fold = "journal/folds/00000000000000000006";
   blinking.Set(fold, *reader.store->ReadAll(fold, kMiB));
-  ASSERT_OK(Journal(blinking, kRepository).CatchUp(state));
+  ASSERT_OK(Journal(blinking, RepositoryKeys(kRepository)).CatchUp(state));
   EXPECT_EQ(state.head().number, 6u);
 }
 

@@ -35,7 +35,7 @@ class PackTest : public ::testing::Test {
     return *info;
   }
   StatusOr<PackFooter> Read(const PackInfo& info) {
-    return ReadPackFooter(store_, info, kRepository);
+    return ReadPackFooter(store_, RepositoryKeys(kRepository), info);
   }
 
   MemoryObjectStore store_;
@@ -56,7 +56,8 @@ TEST_F(PackTest, ReadsBackEveryBlob) {
   for (size_t i = 0; i < chunks.size(); ++i) {
     const BlobInfo& blob = footer.blobs[i];
     const FrameInfo& frame = footer.frames[blob.frame];
-    ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, info.name, frame));
+    ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, RepositoryKeys(kRepository),
+                                                       info.name, blob.frame, frame));
     Bytes raw;
     ASSERT_OK(codec.Decode(frame, stored, raw));
     const ByteSpan bytes = ByteSpan(raw).subspan(blob.offset, blob.bytes);
@@ -66,8 +67,8 @@ TEST_F(PackTest, ReadsBackEveryBlob) {
 }
 
 TEST_F(PackTest, TheWriterKnowsTheFooterThatReadersFind) {
-  ASSERT_OK_AND_ASSIGN(const auto writer,
-                       PackWriter::Create(store_, kRepository, kSession, kPackHasChunks));
+  ASSERT_OK_AND_ASSIGN(const auto writer, PackWriter::Create(store_, RepositoryKeys(kRepository),
+                                                             kSession, kPackHasChunks));
   EXPECT_THAT(writer->Add(SealOf({TestText(5000, 3)})), testing::IsOkAndHolds(0u));
   EXPECT_THAT(writer->Add(SealOf({TestText(700, 5)})), testing::IsOkAndHolds(1u));
   ASSERT_OK_AND_ASSIGN(const PackInfo info, writer->Finish());
@@ -78,8 +79,8 @@ TEST_F(PackTest, TheWriterKnowsTheFooterThatReadersFind) {
 }
 
 TEST_F(PackTest, BytesForetellTheSizeFromAbove) {
-  ASSERT_OK_AND_ASSIGN(const auto writer,
-                       PackWriter::Create(store_, kRepository, kSession, kPackHasChunks));
+  ASSERT_OK_AND_ASSIGN(const auto writer, PackWriter::Create(store_, RepositoryKeys(kRepository),
+                                                             kSession, kPackHasChunks));
   std::vector<Bytes> chunks;
   for (uint32_t i = 0; i < 1000; ++i) chunks.push_back(TestText(i, 3));
   ASSERT_OK(writer->Add(SealOf(chunks)).status());
@@ -96,8 +97,8 @@ TEST_F(PackTest, NamesAreNeverEqual) {
 
 TEST_F(PackTest, NothingStandsBeforeFinish) {
   {
-    ASSERT_OK_AND_ASSIGN(const auto writer,
-                         PackWriter::Create(store_, kRepository, kSession, kPackHasChunks));
+    ASSERT_OK_AND_ASSIGN(const auto writer, PackWriter::Create(store_, RepositoryKeys(kRepository),
+                                                               kSession, kPackHasChunks));
     ASSERT_OK(writer->Add(SealOf({TestText(100, 3)})).status());
     ASSERT_OK_AND_ASSIGN(const auto unfinished, store_.ListUnfinished());
     ASSERT_THAT(unfinished, SizeIs(1));
@@ -145,14 +146,17 @@ TEST_F(PackTest, EveryFlippedByteOfHeaderFooterAndTrailerIsFound) {
     store_.Damage(PackObjectName(info.name), [i](Bytes& bytes) { bytes[i] ^= 0x40; });
     if (i >= kPackHeaderBytes && i < frames_end) {
       // The frames' bytes are not read with the footer; their checksums find it.
-      ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, info.name, footer.frames[0]));
+      ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, RepositoryKeys(kRepository),
+                                                         info.name, 0, footer.frames[0]));
       Bytes raw;
       EXPECT_THAT(FrameCodecContext(3).Decode(footer.frames[0], stored, raw),
                   StatusIs(StatusCode::kDataLoss))
           << i;
     } else {
       EXPECT_THAT(Read(info), StatusIs(StatusCode::kDataLoss, HasSubstr(info.name.Hex()))) << i;
-      EXPECT_THAT(ReadPackHeader(store_, info.name), StatusIs(StatusCode::kDataLoss)) << i;
+      EXPECT_THAT(ReadPackHeader(store_, RepositoryKeys(kRepository), info.name),
+                  StatusIs(StatusCode::kDataLoss))
+          << i;
     }
     store_.Damage(PackObjectName(info.name), [i](Bytes& bytes) { bytes[i] ^= 0x40; });
   }
@@ -166,7 +170,9 @@ TEST_F(PackTest, EveryTruncationIsFound) {
   for (size_t size = 0; size < whole.size(); ++size) {
     store_.Set(name, Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)));
     EXPECT_THAT(Read(info), StatusIs(StatusCode::kDataLoss)) << size;
-    EXPECT_THAT(ReadPackHeader(store_, info.name), StatusIs(StatusCode::kDataLoss)) << size;
+    EXPECT_THAT(ReadPackHeader(store_, RepositoryKeys(kRepository), info.name),
+                StatusIs(StatusCode::kDataLoss))
+        << size;
   }
   Bytes longer = whole;
   longer.push_back(0);
@@ -190,7 +196,7 @@ TEST_F(PackTest, RefusesAPackThatIsNotTheOneInTheJournal) {
   for (const uint64_t bytes : {uint64_t{0}, info.bytes - 1, info.bytes + 1, UINT64_MAX}) {
     EXPECT_THAT(with([bytes](PackInfo& i) { i.bytes = bytes; }), StatusIs(StatusCode::kDataLoss));
   }
-  EXPECT_THAT(ReadPackFooter(store_, info, Filled<RepositoryId>(9)),
+  EXPECT_THAT(ReadPackFooter(store_, RepositoryKeys(Filled<RepositoryId>(9)), info),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another repository")));
   EXPECT_THAT(with([](PackInfo& i) { i.name = Filled<PackName>(9); }),
               StatusIs(StatusCode::kNotFound));
@@ -204,17 +210,20 @@ TEST_F(PackTest, RefusesAPackUnderAnothersName) {
   PackInfo other_info = info;
   other_info.name = other;
   EXPECT_THAT(Read(other_info), StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(ReadPackHeader(store_, other), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(ReadPackHeader(store_, RepositoryKeys(kRepository), other),
+              StatusIs(StatusCode::kDataLoss));
 }
 
 TEST_F(PackTest, SaysWhoWroteAPackThatNoRecordNames) {
   const PackInfo info = Write({SealOf({TestText(500, 3)})});
-  ASSERT_OK_AND_ASSIGN(const PackHeader header, ReadPackHeader(store_, info.name));
+  ASSERT_OK_AND_ASSIGN(const PackHeader header,
+                       ReadPackHeader(store_, RepositoryKeys(kRepository), info.name));
   EXPECT_EQ(header.name, info.name);
   EXPECT_EQ(header.session, kSession);
   EXPECT_EQ(header.repository, kRepository);
   EXPECT_EQ(header.content, kPackHasChunks);
-  EXPECT_THAT(ReadPackHeader(store_, Filled<PackName>(9)), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(ReadPackHeader(store_, RepositoryKeys(kRepository), Filled<PackName>(9)),
+              StatusIs(StatusCode::kNotFound));
 }
 
 TEST_F(PackTest, AFrameBeyondTheEndIsDamage) {
@@ -222,18 +231,21 @@ TEST_F(PackTest, AFrameBeyondTheEndIsDamage) {
   ASSERT_OK_AND_ASSIGN(PackFooter footer, Read(info));
   FrameInfo frame = footer.frames[0];
   frame.offset = info.bytes - 1;
-  EXPECT_THAT(ReadFrame(store_, info.name, frame), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(ReadFrame(store_, RepositoryKeys(kRepository), info.name, 0, frame),
+              StatusIs(StatusCode::kDataLoss));
   frame.offset = UINT64_MAX - 10;
-  EXPECT_THAT(ReadFrame(store_, info.name, frame), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(ReadFrame(store_, RepositoryKeys(kRepository), info.name, 0, frame),
+              StatusIs(StatusCode::kDataLoss));
   frame.stored_bytes = kMaxFrameBytes + 1;
-  EXPECT_THAT(ReadFrame(store_, info.name, frame), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(ReadFrame(store_, RepositoryKeys(kRepository), info.name, 0, frame),
+              StatusIs(StatusCode::kDataLoss));
 }
 
 TEST_F(PackTest, AWriterRefusesEverythingAfterAnError) {
   MemoryFileSystem fs;
   const auto store = NewLocalObjectStore(fs);
-  ASSERT_OK_AND_ASSIGN(const auto writer,
-                       PackWriter::Create(*store, kRepository, kSession, kPackHasChunks));
+  ASSERT_OK_AND_ASSIGN(const auto writer, PackWriter::Create(*store, RepositoryKeys(kRepository),
+                                                             kSession, kPackHasChunks));
   fs.SetCapacityBytes(kMiB);
   const SealedFrame frame = SealOf({TestNoise(3 * kMiB, 1)});
   EXPECT_THAT(writer->Add(frame), StatusIs(StatusCode::kResourceExhausted));
@@ -244,8 +256,8 @@ TEST_F(PackTest, AWriterRefusesEverythingAfterAnError) {
 }
 
 TEST_F(PackTest, AWriterRefusesFramesThatWereNotSealed) {
-  ASSERT_OK_AND_ASSIGN(const auto writer,
-                       PackWriter::Create(store_, kRepository, kSession, kPackHasChunks));
+  ASSERT_OK_AND_ASSIGN(const auto writer, PackWriter::Create(store_, RepositoryKeys(kRepository),
+                                                             kSession, kPackHasChunks));
   EXPECT_THAT(writer->Add(SealedFrame()), StatusIs(StatusCode::kInternal));
 }
 
@@ -302,7 +314,7 @@ struct HandMade {
     encoder.String(section);
     encoder.Raw(Bytes(32 * ids));
     encoder.Raw(Bytes(16 * base_ids));
-    return DecodePackFooter(bytes);
+    return DecodePackFooter(bytes, 0);
   }
 };
 
@@ -366,7 +378,7 @@ TEST_F(PackTest, DeltasStandInAPackThatSaysSo) {
   after[700] ^= 1;
   const SealedFrame delta = DeltaOf(before, after);
   const auto create = [&](uint8_t content) {
-    auto writer = PackWriter::Create(store_, kRepository, kSession, content);
+    auto writer = PackWriter::Create(store_, RepositoryKeys(kRepository), kSession, content);
     EXPECT_OK(writer.status());
     return *std::move(writer);
   };
@@ -377,7 +389,8 @@ TEST_F(PackTest, DeltasStandInAPackThatSaysSo) {
   ASSERT_OK_AND_ASSIGN(const PackFooter footer, Read(info));
   EXPECT_THAT(footer.frames[0].bases, IsEmpty());
   EXPECT_EQ(footer.frames[1].bases, delta.info.bases);
-  ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, info.name, footer.frames[1]));
+  ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store_, RepositoryKeys(kRepository), info.name,
+                                                     1, footer.frames[1]));
   Bytes raw;
   ASSERT_OK(FrameCodecContext(3).Decode(footer.frames[1], stored, before, raw));
   EXPECT_EQ(raw, after);
@@ -394,7 +407,7 @@ TEST(PackFooterTest, RefusesCountsBeyondItsBytesWithoutAllocating) {
   Bytes bytes;
   Encoder encoder(bytes);
   encoder.Varint(uint64_t{1} << 60);
-  EXPECT_THAT(DecodePackFooter(bytes), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodePackFooter(bytes, 0), StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(PackFooterTest, EveryFlippedByteIsAnErrorOrAnotherValue) {
@@ -409,7 +422,7 @@ TEST(PackFooterTest, EveryFlippedByteIsAnErrorOrAnotherValue) {
     for (int bit = 0; bit < 8; ++bit) {
       Bytes bytes = good;
       bytes[i] = static_cast<uint8_t>(bytes[i] ^ (1 << bit));
-      const StatusOr<PackFooter> decoded = DecodePackFooter(bytes);
+      const StatusOr<PackFooter> decoded = DecodePackFooter(bytes, 0);
       // One encoding for one value: what decodes encodes to the same bytes.
       if (decoded.ok()) {
         EXPECT_EQ(EncodePackFooter(*decoded), bytes) << i;

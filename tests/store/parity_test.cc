@@ -99,7 +99,8 @@ class PackMenderTest : public ::testing::Test {
   // Of about `bytes`, in frames of several sizes.
   void MakePack(size_t bytes, uint64_t seed = 1) {
     const uint8_t content = kPackHasChunks | kPackHasParity;
-    ASSERT_OK_AND_ASSIGN(auto writer, PackWriter::Create(*store_, kRepository, kSession, content));
+    ASSERT_OK_AND_ASSIGN(
+        auto writer, PackWriter::Create(*store_, RepositoryKeys(kRepository), kSession, content));
     for (size_t written = 0; written < bytes;) {
       const size_t size = std::min<size_t>(bytes - written, 1 + (seed * 7919 + written) % 900'000);
       ASSERT_OK(writer->Add(testing::SealOf({TestNoise(size, seed + written)})).status());
@@ -137,7 +138,9 @@ class PackMenderTest : public ::testing::Test {
     Damage([&](Bytes& bytes) { bytes = whole_; });
   }
 
-  PackMender Mender() { return PackMender(*store_, kRepository, kSession, nullptr); }
+  PackMender Mender() {
+    return PackMender(*store_, RepositoryKeys(kRepository), kSession, nullptr);
+  }
 
   void ExpectMended(const std::string& what) {
     PackMender mender = Mender();

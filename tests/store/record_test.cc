@@ -55,9 +55,9 @@ Bytes OneId(uint8_t byte) {
 }
 
 TEST(RecordTest, DecodesToWhatWasEncoded) {
-  EXPECT_THAT(DecodeEntries(EncodeEntries(AllKinds())), IsOkAndHolds(AllKinds()));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(AllKinds())), IsOkAndHolds(AllKinds()));
   EXPECT_THAT(EncodeEntries({}), IsEmpty());
-  EXPECT_THAT(DecodeEntries({}), IsOkAndHolds(RecordEntries{}));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), {}), IsOkAndHolds(RecordEntries{}));
   EXPECT_TRUE(RecordEntries{}.empty());
   EXPECT_FALSE(AllKinds().empty());
 }
@@ -68,7 +68,7 @@ TEST(RecordTest, EveryFlippedByteIsAnErrorOrAnotherValue) {
     for (const int flip : {1, 0x80, 0xff}) {
       Bytes payload = good;
       payload[i] = static_cast<uint8_t>(payload[i] ^ flip);
-      const StatusOr<RecordEntries> entries = DecodeEntries(payload);
+      const StatusOr<RecordEntries> entries = DecodeEntries(RepositoryKeys(), payload);
       if (!entries.ok()) {
         EXPECT_THAT(entries.status().code(),
                     AnyOf(StatusCode::kDataLoss, StatusCode::kUnimplemented));
@@ -84,7 +84,7 @@ TEST(RecordTest, EveryTruncationIsAnErrorOrEndsBetweenEntries) {
   const Bytes good = EncodeEntries(AllKinds());
   for (size_t size = 0; size < good.size(); ++size) {
     const Bytes payload(good.begin(), good.begin() + static_cast<ptrdiff_t>(size));
-    const StatusOr<RecordEntries> entries = DecodeEntries(payload);
+    const StatusOr<RecordEntries> entries = DecodeEntries(RepositoryKeys(), payload);
     if (entries.ok()) {
       EXPECT_EQ(EncodeEntries(*entries), payload) << size;
     } else {
@@ -96,36 +96,40 @@ TEST(RecordTest, EveryTruncationIsAnErrorOrEndsBetweenEntries) {
 TEST(RecordTest, RefusesUnknownKindsUnlessTheyAreMarkedAsIgnorable) {
   for (const int kind : {0, 12, 127}) {
     EXPECT_THAT(
-        DecodeEntries(Entry(static_cast<uint8_t>(kind), {})),
+        DecodeEntries(RepositoryKeys(), Entry(static_cast<uint8_t>(kind), {})),
         StatusIs(StatusCode::kUnimplemented, HasSubstr("kind " + std::to_string(kind) + " ")));
   }
-  EXPECT_THAT(DecodeEntries(Joined(EncodeEntries(AllKinds()), Entry(128, {1, 2, 3}))),
-              IsOkAndHolds(AllKinds()));
-  EXPECT_THAT(DecodeEntries(Entry(255, {})), IsOkAndHolds(RecordEntries{}));
+  EXPECT_THAT(
+      DecodeEntries(RepositoryKeys(), Joined(EncodeEntries(AllKinds()), Entry(128, {1, 2, 3}))),
+      IsOkAndHolds(AllKinds()));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), Entry(255, {})), IsOkAndHolds(RecordEntries{}));
 }
 
 TEST(RecordTest, RefusesKindsOutOfOrderOrTwice) {
   const Bytes rescue = Entry(3, OneId(1));
   const Bytes condemn = Entry(4, OneId(2));
-  EXPECT_OK(DecodeEntries(Joined(rescue, condemn)).status());
-  EXPECT_THAT(DecodeEntries(Joined(condemn, rescue)), StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(DecodeEntries(Joined(rescue, rescue)), StatusIs(StatusCode::kDataLoss));
-  EXPECT_THAT(DecodeEntries(Joined(Entry(200, {}), Entry(128, {}))),
+  EXPECT_OK(DecodeEntries(RepositoryKeys(), Joined(rescue, condemn)).status());
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), Joined(condemn, rescue)),
+              StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), Joined(rescue, rescue)),
+              StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), Joined(Entry(200, {}), Entry(128, {}))),
               StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(RecordTest, RefusesEmptyListsAndTrailingBytes) {
-  EXPECT_THAT(DecodeEntries(Entry(3, {0})), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), Entry(3, {0})), StatusIs(StatusCode::kDataLoss));
   Bytes body = OneId(1);
   body.push_back(0);
-  EXPECT_THAT(DecodeEntries(Entry(3, body)), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), Entry(3, body)), StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(RecordTest, RefusesCountsBeyondTheirBytesWithoutAllocating) {
   for (uint8_t kind = 1; kind <= 11; ++kind) {
     Bytes body;
     Encoder(body).Varint(uint64_t{1} << 50);
-    EXPECT_THAT(DecodeEntries(Entry(kind, body)), StatusIs(StatusCode::kDataLoss)) << int{kind};
+    EXPECT_THAT(DecodeEntries(RepositoryKeys(), Entry(kind, body)), StatusIs(StatusCode::kDataLoss))
+        << int{kind};
   }
 }
 
@@ -133,7 +137,7 @@ TEST(RecordTest, RefusesTagsOutOfOrderTwiceOrTooMany) {
   const auto decode = [](std::vector<std::string> tags) {
     RecordEntries entries;
     entries.tags = {{Filled<SnapshotId>(1), std::move(tags)}};
-    return DecodeEntries(EncodeEntries(entries));
+    return DecodeEntries(RepositoryKeys(), EncodeEntries(entries));
   };
   EXPECT_OK(decode({"a", "b"}).status());
   EXPECT_THAT(decode({"b", "a"}), StatusIs(StatusCode::kDataLoss));
@@ -148,15 +152,19 @@ TEST(RecordTest, RefusesPacksAndSnapshotsOutOfBounds) {
   RecordEntries entries;
   entries.packs = {TestPackInfo(1)};
   entries.packs[0].content = 16;
-  EXPECT_THAT(DecodeEntries(EncodeEntries(entries)), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
+              StatusIs(StatusCode::kDataLoss));
   entries.packs = {TestPackInfo(1)};
   entries.packs[0].bytes = 5 * kGiB;
-  EXPECT_THAT(DecodeEntries(EncodeEntries(entries)), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
+              StatusIs(StatusCode::kDataLoss));
   entries = {};
   entries.snapshots = {{.id = {}, .object = Bytes(kMinSnapshotObjectBytes - 1)}};
-  EXPECT_THAT(DecodeEntries(EncodeEntries(entries)), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
+              StatusIs(StatusCode::kDataLoss));
   entries.snapshots = {{.id = {}, .object = Bytes(kMaxSnapshotObjectBytes + 1)}};
-  EXPECT_THAT(DecodeEntries(EncodeEntries(entries)), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
+              StatusIs(StatusCode::kDataLoss));
 }
 
 TEST(RecordTest, AFileHoldsTheWholeRecord) {
@@ -165,15 +173,16 @@ TEST(RecordTest, AFileHoldsTheWholeRecord) {
   record.predecessor = Filled<RecordHash>(1);
   record.nonce.fill(2);
   record.entries = AllKinds();
-  const Bytes file = EncodeRecord(Filled<RepositoryId>(3), record);
-  ASSERT_OK_AND_ASSIGN(const Record decoded, DecodeRecord(Filled<RepositoryId>(3), file, "name"));
+  const Bytes file = EncodeRecord(RepositoryKeys(Filled<RepositoryId>(3)), record);
+  ASSERT_OK_AND_ASSIGN(const Record decoded,
+                       DecodeRecord(RepositoryKeys(Filled<RepositoryId>(3)), file, "name"));
   EXPECT_EQ(decoded.number, record.number);
   EXPECT_EQ(decoded.predecessor, record.predecessor);
   EXPECT_EQ(decoded.nonce, record.nonce);
   EXPECT_EQ(decoded.hash, record.hash);
   EXPECT_EQ(decoded.entries, record.entries);
   EXPECT_EQ(decoded.damage, "");
-  EXPECT_THAT(DecodeRecord(Filled<RepositoryId>(4), file, "name"),
+  EXPECT_THAT(DecodeRecord(RepositoryKeys(Filled<RepositoryId>(4)), file, "name"),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another repository")));
 }
 
@@ -183,12 +192,13 @@ TEST(RecordTest, SaysByAFlagThatAPackHasDeltas) {
   Record record;
   record.number = 5;
   record.entries = AllKinds();
-  const Bytes plain = EncodeRecord(repository, record);
+  const Bytes plain = EncodeRecord(RepositoryKeys(repository), record);
   EXPECT_EQ(plain[12], 0);
   record.entries.packs.back().content |= kPackHasDeltas;
-  Bytes file = EncodeRecord(repository, record);
+  Bytes file = EncodeRecord(RepositoryKeys(repository), record);
   EXPECT_EQ(file[12], 2);
-  ASSERT_OK_AND_ASSIGN(const Record decoded, DecodeRecord(repository, file, "record"));
+  ASSERT_OK_AND_ASSIGN(const Record decoded,
+                       DecodeRecord(RepositoryKeys(repository), file, "record"));
   EXPECT_EQ(decoded.entries, record.entries);
 }
 
@@ -199,8 +209,9 @@ TEST(RecordTest, RefusesAFlagThatContradictsItsEntries) {
   twin.repository = Filled<RepositoryId>(1);
   twin.number = 5;
   twin.payload = EncodeEntries(AllKinds());
-  EXPECT_THAT(DecodeRecord(twin.repository, EncodeTwin(twin), "record"),
-              StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(
+      DecodeRecord(RepositoryKeys(twin.repository), EncodeTwin(RepositoryKeys(), twin), "record"),
+      StatusIs(StatusCode::kDataLoss));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ inline PackInfo TestPackInfo(uint8_t byte) {
 
 inline SnapshotEntry TestSnapshot(uint8_t byte) {
   const Bytes object(40, byte);
-  return {.id = HashSnapshotObject(object), .object = object};
+  return {.id = HashSnapshotObject(RepositoryKeys(), object), .object = object};
 }
 
 // Bytes that compress, and differ by seed.
@@ -75,7 +75,7 @@ inline SealedFrame SealOf(const std::vector<Bytes>& chunks) {
 inline StatusOr<PackInfo> WritePack(ObjectStore& store, const std::vector<SealedFrame>& frames,
                                     const RepositoryId& repository, const SessionId& session) {
   ASSIGN_OR_RETURN(const auto writer,
-                   PackWriter::Create(store, repository, session, kPackHasChunks));
+                   PackWriter::Create(store, RepositoryKeys(repository), session, kPackHasChunks));
   for (const SealedFrame& frame : frames) RETURN_IF_ERROR(writer->Add(frame).status());
   return writer->Finish();
 }

@@ -47,7 +47,7 @@ Nonce TestNonce() {
 
 SnapshotEntry GoldenSnapshot() {
   const Bytes object(32, 9);
-  return {.id = HashSnapshotObject(object), .object = object};
+  return {.id = HashSnapshotObject(RepositoryKeys(), object), .object = object};
 }
 const std::string kSnapshotIdHex =
     "715b247d3bc8fc220721fb28fb718b670ccf765619e2b995bd7a6371a312234e";
@@ -90,9 +90,9 @@ TEST(GoldenTest, Config) {
       "06"        // level 3
       "80808010"  // pack_target 32 MiB
       "c41e4a367b77ffe52ada307874e50e5c3bdfe384d2fe81127d514ea63e9a28a9");
-  EXPECT_EQ(EncodeConfig(config, TestNonce()), file);
+  EXPECT_EQ(EncodeConfig(RepositoryKeys(), config, TestNonce()), file);
   std::string damage;
-  EXPECT_THAT(DecodeConfig(file, &damage), IsOkAndHolds(config));
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), file, &damage), IsOkAndHolds(config));
   EXPECT_EQ(damage, "");
 }
 
@@ -127,7 +127,7 @@ TEST(GoldenTest, SnapshotIdsAreHashesOfTheirObjects) {
 
 TEST(GoldenTest, RecordEntries) {
   EXPECT_EQ(EncodeEntries(GoldenEntries()), FromHex(kEntriesHex));
-  EXPECT_THAT(DecodeEntries(FromHex(kEntriesHex)), IsOkAndHolds(GoldenEntries()));
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), FromHex(kEntriesHex)), IsOkAndHolds(GoldenEntries()));
 }
 
 TEST(GoldenTest, Record) {
@@ -143,9 +143,10 @@ TEST(GoldenTest, Record) {
       "00000000" +
       kRepositoryHex + "0200000000000000" + Times("33", 32) + kNonceHex + "5c01000000000000" +
       kEntriesHex + hash);
-  EXPECT_EQ(EncodeRecord(kGoldenRepository, record), file);
+  EXPECT_EQ(EncodeRecord(RepositoryKeys(kGoldenRepository), record), file);
   EXPECT_EQ(record.hash.Hex(), hash);
-  ASSERT_OK_AND_ASSIGN(const Record decoded, DecodeRecord(kGoldenRepository, file, "record"));
+  ASSERT_OK_AND_ASSIGN(const Record decoded,
+                       DecodeRecord(RepositoryKeys(kGoldenRepository), file, "record"));
   EXPECT_EQ(decoded.entries, GoldenEntries());
   EXPECT_EQ(decoded.number, 2u);
   EXPECT_EQ(decoded.hash, record.hash);
@@ -175,7 +176,7 @@ TEST(GoldenTest, Fold) {
                                 "20" + Times("09", 32) +                  // its object
                                 "01" + Times("04", 16));                  // ended
   EXPECT_EQ(EncodeFold(state), payload);
-  EXPECT_THAT(DecodeFold(payload, state.head()), IsOkAndHolds(state));
+  EXPECT_THAT(DecodeFold(RepositoryKeys(), payload, state.head()), IsOkAndHolds(state));
 }
 
 const std::string kPackHeaderHex =
@@ -224,12 +225,14 @@ TEST(GoldenTest, Pack) {
   info.hash = *PackHash::FromHex(kPackHashHex);
   MemoryObjectStore store;
   store.Set(PackObjectName(info.name), file);
-  ASSERT_OK_AND_ASSIGN(const PackFooter footer, ReadPackFooter(store, info, kGoldenRepository));
+  ASSERT_OK_AND_ASSIGN(const PackFooter footer,
+                       ReadPackFooter(store, RepositoryKeys(kGoldenRepository), info));
   ASSERT_EQ(footer.frames.size(), 1u);
   ASSERT_EQ(footer.blobs.size(), 2u);
   EXPECT_EQ(footer.blobs[1].ref.kind, BlobKind::kTree);
   EXPECT_EQ(footer.blobs[1].offset, 3u);
-  ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store, info.name, footer.frames[0]));
+  ASSERT_OK_AND_ASSIGN(const Bytes stored, ReadFrame(store, RepositoryKeys(kGoldenRepository),
+                                                     info.name, 0, footer.frames[0]));
   Bytes raw;
   ASSERT_OK(FrameCodecContext(3).Decode(footer.frames[0], stored, raw));
   EXPECT_EQ(AsText(raw), "abcde");

@@ -35,10 +35,12 @@ Twin MakeTwin(size_t payload_bytes) {
 
 Bytes Encode(size_t payload_bytes) {
   Twin twin = MakeTwin(payload_bytes);
-  return EncodeTwin(twin);
+  return EncodeTwin(RepositoryKeys(), twin);
 }
 
-StatusOr<DecodedTwin> Decode(ByteSpan file) { return DecodeTwin(kRecordMagic, file, "record 7"); }
+StatusOr<DecodedTwin> Decode(ByteSpan file) {
+  return DecodeTwin(RepositoryKeys(), kRecordMagic, file, "record 7");
+}
 
 constexpr size_t SecondCopy(size_t payload_bytes) {
   return (kTwinHeaderBytes + payload_bytes + kTwinHashBytes + 4095) / 4096 * 4096;
@@ -63,7 +65,7 @@ TEST(TwinTest, DecodesToWhatWasEncodedAtEverySize) {
   for (const size_t size : {size_t{0}, size_t{1}, size_t{3967}, size_t{3968}, size_t{3969},
                             size_t{8063}, size_t{8064}, size_t{8065}, size_t{100'000}}) {
     Twin twin = MakeTwin(size);
-    const Bytes file = EncodeTwin(twin);
+    const Bytes file = EncodeTwin(RepositoryKeys(), twin);
     EXPECT_EQ(file.size(), SecondCopy(size) + kTwinHeaderBytes + size + kTwinHashBytes);
     ASSERT_OK_AND_ASSIGN(const DecodedTwin decoded, Decode(file));
     EXPECT_EQ(decoded.damage, "");
@@ -165,8 +167,8 @@ TEST(TwinTest, ADamagedVersionFieldIsDamageAndNoVersion) {
 }
 
 TEST(TwinTest, RefusesUnknownFlagsByName) {
-  const Bytes sealed = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[12] = 1; });
-  EXPECT_THAT(Decode(sealed), StatusIs(StatusCode::kUnimplemented, HasSubstr("encryption")));
+  const Bytes wrapped = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[12] = 4; });
+  EXPECT_THAT(Decode(wrapped), StatusIs(StatusCode::kUnimplemented, HasSubstr("pack key")));
   const Bytes unknown = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[15] = 0x80; });
   EXPECT_THAT(Decode(unknown), StatusIs(StatusCode::kUnimplemented, HasSubstr("0x80000000")));
 }
@@ -175,13 +177,13 @@ TEST(TwinTest, KnownFlagsAreForTheReaderOfThePayload) {
   const Bytes delta = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[12] = 2; });
   ASSERT_OK_AND_ASSIGN(DecodedTwin decoded, Decode(delta));
   EXPECT_EQ(decoded.twin.features, kFeatureDelta);
-  EXPECT_EQ(EncodeTwin(decoded.twin), delta);
+  EXPECT_EQ(EncodeTwin(RepositoryKeys(), decoded.twin), delta);
   const Bytes both = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[12] = 3; });
-  EXPECT_THAT(Decode(both), StatusIs(StatusCode::kUnimplemented, HasSubstr("encryption")));
+  EXPECT_THAT(Decode(both), StatusIs(StatusCode::kDataLoss, HasSubstr("is encrypted")));
 }
 
 TEST(TwinTest, RefusesAnotherKindOfObject) {
-  EXPECT_THAT(DecodeTwin(kFoldMagic, Encode(50), "fold"),
+  EXPECT_THAT(DecodeTwin(RepositoryKeys(), kFoldMagic, Encode(50), "fold"),
               StatusIs(StatusCode::kDataLoss, HasSubstr("magic")));
 }
 
