@@ -36,7 +36,7 @@ class VerifiedTimesTest : public RestoreTest {
  protected:
   void SetUp() override {
     RestoreTest::SetUp();
-    RepositoryOptions options;
+    RepositoryOptions options = TestRepositoryOptions();
     options.clock = &clock_;
     options.location = "/here";
     ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, options));
