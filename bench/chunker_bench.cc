@@ -76,10 +76,13 @@ void BM_CutZeros(benchmark::State& state, ChunkerPath path) {
 }
 
 BENCHMARK_CAPTURE(BM_CutRandom, scalar, ChunkerPath::kScalar)->Arg(8)->Arg(16)->Arg(64);
+BENCHMARK_CAPTURE(BM_CutRandom, avx512, ChunkerPath::kAvx512)->Arg(8)->Arg(16)->Arg(64);
 BENCHMARK_CAPTURE(BM_CutRandom, vbmi, ChunkerPath::kVbmi)->Arg(8)->Arg(16)->Arg(64);
 BENCHMARK_CAPTURE(BM_CutText, scalar, ChunkerPath::kScalar)->Arg(16);
+BENCHMARK_CAPTURE(BM_CutText, avx512, ChunkerPath::kAvx512)->Arg(16);
 BENCHMARK_CAPTURE(BM_CutText, vbmi, ChunkerPath::kVbmi)->Arg(16);
 BENCHMARK_CAPTURE(BM_CutZeros, scalar, ChunkerPath::kScalar)->Arg(16);
+BENCHMARK_CAPTURE(BM_CutZeros, avx512, ChunkerPath::kAvx512)->Arg(16);
 BENCHMARK_CAPTURE(BM_CutZeros, vbmi, ChunkerPath::kVbmi)->Arg(16);
 
 }  // namespace

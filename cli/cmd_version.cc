@@ -22,7 +22,8 @@ const std::vector<std::string>& Features() {
 
 // The one that kAuto chooses.
 const char* ChunkerPathName() {
-  return Chunker::Supports(ChunkerPath::kVbmi) ? "avx512-vbmi" : "scalar";
+  if (Chunker::Supports(ChunkerPath::kVbmi)) return "avx512-vbmi";
+  return Chunker::Supports(ChunkerPath::kAvx512) ? "avx512" : "scalar";
 }
 
 class VersionCommand : public Command {

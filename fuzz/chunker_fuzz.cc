@@ -50,8 +50,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
 
   const ChunkerOptions options = OptionsFrom(input.first(kHeaderBytes));
   const std::vector<size_t> cuts = Cuts(options, ChunkerPath::kScalar, data);
-  if (Chunker::Supports(ChunkerPath::kVbmi)) {
-    CHECK(Cuts(options, ChunkerPath::kVbmi, data) == cuts);
+  for (const ChunkerPath path : {ChunkerPath::kAvx512, ChunkerPath::kVbmi}) {
+    if (Chunker::Supports(path)) CHECK(Cuts(options, path, data) == cuts);
   }
   return 0;
 }

@@ -14,6 +14,22 @@ uint64_t CutMask(int bits) {
   return high == 0 ? kSharedMaskBits : kSharedMaskBits | ~uint64_t{0} << (64 - high);
 }
 
+ChunkerPath FastestPath() {
+  if (VbmiSupported()) return ChunkerPath::kVbmi;
+  return Avx512Supported() ? ChunkerPath::kAvx512 : ChunkerPath::kScalar;
+}
+
+auto CodeOf(ChunkerPath path) {
+  switch (path) {
+    case ChunkerPath::kVbmi:
+      return NextCutVbmi;
+    case ChunkerPath::kAvx512:
+      return NextCutAvx512;
+    default:
+      return NextCutScalar;
+  }
+}
+
 }  // namespace
 
 Status ChunkerOptions::Validate() const {
@@ -37,16 +53,23 @@ Status ChunkerOptions::Validate() const {
   return OkStatus();
 }
 
-bool Chunker::Supports(ChunkerPath path) { return path != ChunkerPath::kVbmi || VbmiSupported(); }
+bool Chunker::Supports(ChunkerPath path) {
+  switch (path) {
+    case ChunkerPath::kVbmi:
+      return VbmiSupported();
+    case ChunkerPath::kAvx512:
+      return Avx512Supported();
+    default:
+      return true;
+  }
+}
 
 StatusOr<Chunker> Chunker::Create(const ChunkerOptions& options, const GearTable& table,
                                   ChunkerPath path) {
   RETURN_IF_ERROR(options.Validate());
-  if (!Supports(path)) return Unimplemented("chunker: this processor has no AVX-512 VBMI");
-  if (path == ChunkerPath::kAuto) {
-    path = VbmiSupported() ? ChunkerPath::kVbmi : ChunkerPath::kScalar;
-  }
-  return Chunker(options, table, path);
+  if (!Supports(path))
+    return Unimplemented("chunker: this processor lacks instructions of the path");
+  return Chunker(options, table, path == ChunkerPath::kAuto ? FastestPath() : path);
 }
 
 Chunker::Chunker(const ChunkerOptions& options, const GearTable& table, ChunkerPath path)
@@ -58,6 +81,6 @@ Chunker::Chunker(const ChunkerOptions& options, const GearTable& table, ChunkerP
             .max_size = options.max_size,
             .strict_mask = CutMask(std::countr_zero(options.avg_size) + 2),
             .loose_mask = CutMask(std::countr_zero(options.avg_size) - 2)},
-      next_cut_(path == ChunkerPath::kVbmi ? NextCutVbmi : NextCutScalar) {}
+      next_cut_(CodeOf(path)) {}
 
 }  // namespace cairn

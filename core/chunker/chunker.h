@@ -52,7 +52,8 @@ struct ChunkerOptions {
 enum class ChunkerPath {
   kAuto,    // the fastest that this processor has
   kScalar,  // everywhere
-  kVbmi,    // x86-64 with AVX-512 VBMI
+  kAvx512,  // x86-64 with AVX-512 BW and VL
+  kVbmi,    // and with AVX-512 VBMI
 };
 
 // A pure function from bytes to the ends of chunks. Immutable; used by any number of threads.

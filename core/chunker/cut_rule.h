@@ -32,6 +32,10 @@ struct CutRule {
 
 size_t NextCutScalar(const CutRule& rule, ByteSpan data);
 
+bool Avx512Supported();
+// REQUIRES: Avx512Supported().
+size_t NextCutAvx512(const CutRule& rule, ByteSpan data);
+
 bool VbmiSupported();
 // REQUIRES: VbmiSupported().
 size_t NextCutVbmi(const CutRule& rule, ByteSpan data);

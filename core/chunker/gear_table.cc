@@ -13,6 +13,7 @@ GearTable::GearTable(const HashKey& id_key) {
     uint64_t value = 0;
     for (int j = 0; j < 8; ++j) value |= static_cast<uint64_t>(hash[j]) << (8 * j);
     values_[i] = value;
+    low_words_[i] = static_cast<uint16_t>(value);
     low_plane_[i] = static_cast<uint8_t>(value);
     high_plane_[i] = static_cast<uint8_t>(value >> 8);
   }

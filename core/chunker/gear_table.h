@@ -23,7 +23,9 @@ class GearTable {
 
   uint64_t operator[](uint8_t byte) const { return values_[byte]; }
 
-  // Bits 0 to 7 and bits 8 to 15 of all entries, for look-ups by vector instructions.
+  // For look-ups by vector instructions, aligned to 64 bytes: bits 0 to 15 of all entries; bits 0
+  // to 7; bits 8 to 15.
+  const uint16_t* low_words() const { return low_words_.data(); }
   const uint8_t* low_plane() const { return low_plane_.data(); }
   const uint8_t* high_plane() const { return high_plane_.data(); }
 
@@ -31,6 +33,7 @@ class GearTable {
   static constexpr size_t kEntries = 256;
 
   alignas(64) std::array<uint64_t, kEntries> values_;
+  alignas(64) std::array<uint16_t, kEntries> low_words_;
   alignas(64) std::array<uint8_t, kEntries> low_plane_;
   alignas(64) std::array<uint8_t, kEntries> high_plane_;
 };

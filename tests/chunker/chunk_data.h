@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reproducible inputs for the chunker's tests.
+// The code paths and reproducible inputs for the chunker's tests.
 #pragma once
 
 #include <cstdint>
 
 #include "core/base/bytes.h"
+#include "core/chunker/chunker.h"
 
 namespace cairn::testing {
+
+inline constexpr ChunkerPath kChunkerPaths[] = {ChunkerPath::kScalar, ChunkerPath::kAvx512,
+                                                ChunkerPath::kVbmi};
+inline const char* NameOf(ChunkerPath path) {
+  constexpr const char* kNames[] = {"Auto", "Scalar", "Avx512", "Vbmi"};
+  return kNames[static_cast<int>(path)];
+}
 
 // SplitMix64 (Steele, Lea, Flood, 2014): simple enough to be part of the test vectors.
 class SplitMix64 {

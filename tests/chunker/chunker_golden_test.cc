@@ -107,11 +107,8 @@ TEST_P(ChunkerGoldenTest, CutsAreFrozen) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Paths, ChunkerGoldenTest,
-                         ::testing::Values(ChunkerPath::kScalar, ChunkerPath::kVbmi),
-                         [](const auto& tested) {
-                           return tested.param == ChunkerPath::kScalar ? "Scalar" : "Vbmi";
-                         });
+INSTANTIATE_TEST_SUITE_P(Paths, ChunkerGoldenTest, ::testing::ValuesIn(testing::kChunkerPaths),
+                         [](const auto& tested) { return testing::NameOf(tested.param); });
 
 }  // namespace
 }  // namespace cairn

@@ -165,6 +165,7 @@ TEST(GearTableTest, KeysGiveUnlikeTables) {
   for (size_t i = 0; i < 256; ++i) {
     const uint8_t byte = static_cast<uint8_t>(i);
     EXPECT_NE(zero[byte], one[byte]);
+    EXPECT_EQ(one.low_words()[i], one[byte] & 0xFFFF);
     EXPECT_EQ(one.low_plane()[i] | one.high_plane()[i] << 8, one[byte] & 0xFFFF);
   }
 }
@@ -172,12 +173,16 @@ TEST(GearTableTest, KeysGiveUnlikeTables) {
 TEST(ChunkerTest, AutoPicksTheFastestSupportedPath) {
   EXPECT_TRUE(Chunker::Supports(ChunkerPath::kAuto));
   EXPECT_TRUE(Chunker::Supports(ChunkerPath::kScalar));
-  EXPECT_EQ(MakeChunker(kDefaults).path(),
-            Chunker::Supports(ChunkerPath::kVbmi) ? ChunkerPath::kVbmi : ChunkerPath::kScalar);
-  if (!Chunker::Supports(ChunkerPath::kVbmi)) {
-    EXPECT_THAT(Chunker::Create(kDefaults, GearTable(HashKey{}), ChunkerPath::kVbmi),
-                StatusIs(StatusCode::kUnimplemented));
+  ChunkerPath fastest = ChunkerPath::kScalar;
+  for (const ChunkerPath path : {ChunkerPath::kAvx512, ChunkerPath::kVbmi}) {
+    if (Chunker::Supports(path)) {
+      fastest = path;
+    } else {
+      EXPECT_THAT(Chunker::Create(kDefaults, GearTable(HashKey{}), path),
+                  StatusIs(StatusCode::kUnimplemented));
+    }
   }
+  EXPECT_EQ(MakeChunker(kDefaults).path(), fastest);
 }
 
 TEST(ChunkerTest, ForEachChunkEndsAtTheFirstError) {
@@ -197,11 +202,8 @@ class ChunkerPathTest : public ::testing::TestWithParam<ChunkerPath> {
   static Chunker Make(const ChunkerOptions& options) { return MakeChunker(options, GetParam()); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Paths, ChunkerPathTest,
-                         ::testing::Values(ChunkerPath::kScalar, ChunkerPath::kVbmi),
-                         [](const auto& tested) {
-                           return tested.param == ChunkerPath::kScalar ? "Scalar" : "Vbmi";
-                         });
+INSTANTIATE_TEST_SUITE_P(Paths, ChunkerPathTest, ::testing::ValuesIn(testing::kChunkerPaths),
+                         [](const auto& tested) { return testing::NameOf(tested.param); });
 
 TEST_P(ChunkerPathTest, FollowsTheDefinition) {
   HashKey key = {};
@@ -390,15 +392,19 @@ TEST_P(ChunkerPathTest, AverageOnRandomDataIsNearTheOneAskedFor) {
 class ChunkerPathsAgreeTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!Chunker::Supports(ChunkerPath::kVbmi)) GTEST_SKIP() << "this processor has one path";
+    if (!Chunker::Supports(ChunkerPath::kAvx512)) GTEST_SKIP() << "this processor has one path";
   }
 
   // Returns the number of cuts.
   static size_t ExpectSameCuts(const ChunkerOptions& options, const HashKey& key, ByteSpan data) {
     const std::vector<size_t> scalar =
         Lengths(MakeChunker(options, ChunkerPath::kScalar, key), data);
-    EXPECT_EQ(Lengths(MakeChunker(options, ChunkerPath::kVbmi, key), data), scalar)
-        << options.min_size << " " << options.avg_size << " " << options.max_size;
+    for (const ChunkerPath path : testing::kChunkerPaths) {
+      if (!Chunker::Supports(path)) continue;
+      EXPECT_EQ(Lengths(MakeChunker(options, path, key), data), scalar)
+          << testing::NameOf(path) << ": " << options.min_size << " " << options.avg_size << " "
+          << options.max_size;
+    }
     return scalar.size();
   }
 };
