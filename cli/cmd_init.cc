@@ -39,9 +39,8 @@ class InitCommand : public Command {
     CLI::App* command = AddCommand(
         app, "init", kMakingGroup, "Make a new repository",
         "Makes the directory, if need be, and an empty repository in it. Everybody who can write\n"
-        "to that directory can use it, also at the same time. With --encrypt, nobody can read it, "
-        "or\n"
-        "change it unseen, without its password or a key file; without them all is lost.",
+        "to that directory can use it, also at the same time. With --encrypt, nobody can read it,\n"
+        "or change it unseen, without its password or a key file; without them all is lost.",
         "  cairn init -r /mnt/disk/cairn\n"
         "  cairn init -r /mnt/disk/cairn --encrypt\n"
         "  cairn init -r /mnt/disk/cairn --encrypt --new-key-file /root/cairn.key\n");

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -55,11 +56,9 @@ void KeyCommand::DeclareNewPassword(CLI::App& command) {
 CLI::App* KeyCommand::Declare(CLI::App& app) {
   CLI::App* command = AddCommand(
       app, "key", kCaringGroup, "Passwords and key files (key add, list, remove, passwd)",
-      "An encrypted repository has a password or a key file for everybody who may open it. They "
-      "all\n"
-      "give the same master key: who has had a password, and a copy of the repository's folder "
-      "`keys`,\n"
-      "can go on reading after the password is removed.",
+      "An encrypted repository has a password or a key file for everybody who may open it. All\n"
+      "give the same master key: who has had a password, and a copy of the repository's folder\n"
+      "`keys`, can go on reading after the password is removed.",
       "  cairn key list\n"
       "  cairn key add --new-key-file /root/cairn.key\n"
       "  cairn key passwd\n"
@@ -70,7 +69,7 @@ CLI::App* KeyCommand::Declare(CLI::App& app) {
           "Make a key file, which must not be there yet");
   list_ = command->add_subcommand("list", "List the keys; * is the one that opened");
   remove_ = command->add_subcommand("remove", "Remove a key, but not the one that opened");
-  AddArgument(*remove_, "ID", id_, "Which, by its id or the first digits of it");
+  AddArgument(*remove_, "ID", id_, "Which, by its id or the first digits of it")->required();
   passwd_ = command->add_subcommand("passwd", "Change the password that opened");
   DeclareNewPassword(*passwd_);
   for (CLI::App* const each : {add_, list_, remove_, passwd_}) each->fallthrough();
@@ -146,19 +145,18 @@ StatusOr<KeyId> KeyCommand::FindKey(Repository& repository) const {
         absl::StrFormat("\"%s\" is too short: a key is named by 4 digits or more", *id_));
   }
   ASSIGN_OR_RETURN(const std::vector<StoredKey> keys, KeysOf(repository));
+  const std::string prefix = absl::AsciiStrToLower(*id_);
   std::vector<KeyId> found;
   for (const StoredKey& stored : keys) {
     // By the name of the file, so that one that is damaged can be removed.
     const std::string name = stored.name.substr(stored.name.rfind('/') + 1);
     const std::optional<KeyId> id = KeyId::FromHex(name);
-    if (id && name.starts_with(*id_)) found.push_back(*id);
+    if (id && name.starts_with(prefix)) found.push_back(*id);
   }
   if (found.empty()) return NotFound(absl::StrFormat("no key has an id that begins with %s", *id_));
   if (found.size() > 1) {
-    return InvalidArgument(
-        absl::StrFormat("%d keys have an id that begins with %s; give more "
-                        "digits",
-                        found.size(), *id_));
+    return InvalidArgument(absl::StrFormat(
+        "%d keys have an id that begins with %s; give more digits", found.size(), *id_));
   }
   return found.front();
 }

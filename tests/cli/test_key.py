@@ -53,6 +53,11 @@ class KeyTest(CairnTest):
         os.close(terminal)
         return os.waitstatus_to_exitcode(status), output.decode()
 
+    def test_remove_needs_to_be_told_which(self):
+        self.init()
+        for arguments in ([], [""], ["abc"]):
+            self.fails(USAGE, "key", "remove", *arguments, *self.by_file)
+
     def test_everything_works_with_its_password(self):
         made = self.json("init", "--encrypt", *LOW, *self.by_file)
         self.assertTrue(made["encrypted"])
