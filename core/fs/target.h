@@ -85,6 +85,8 @@ class TargetDirectory {
   // To read an existing file's content, for comparison. FAILED_PRECONDITION if it is no regular
   // file.
   virtual StatusOr<Descriptor> OpenForRead(const std::string& name) = 0;
+  // Where an existing symlink leads.
+  virtual StatusOr<std::string> ReadLink(const std::string& name) = 0;
   // Symlink, fifo, socket or device; replaces what is there by one rename (a directory must be
   // removed before: FAILED_PRECONDITION). PERMISSION_DENIED where the user may not make such a
   // thing.

@@ -17,6 +17,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_format.h"
 #include "core/fs/open_beneath.h"
+#include "core/fs/source_file.h"
 #include "core/fs/target.h"
 #include "core/fs/target_attributes.h"
 #include "core/fs/target_file.h"
@@ -112,6 +113,12 @@ class PosixTargetDirectory : public TargetDirectory {
     RETURN_IF_ERROR(CheckName(name));
     ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, handle_.directory->Open());
     return OpenFileAt(pin.descriptor(), name.c_str());
+  }
+
+  StatusOr<std::string> ReadLink(const std::string& name) override {
+    RETURN_IF_ERROR(CheckName(name));
+    ASSIGN_OR_RETURN(const SourceDirectory::Pin pin, handle_.directory->Open());
+    return ReadSymlink(pin.descriptor(), name.c_str());
   }
 
   StatusOr<AttributeReport> CreateSpecial(const Entry& entry,

@@ -75,7 +75,12 @@ StatusOr<RestoreWalk::Decision> RestoreWalk::Decide(const FileToRestore& file,
 StatusOr<bool> RestoreWalk::HasSameContent(const FileToRestore& file,
                                            const FileStatus& status) const {
   const Entry& entry = file.entry;
-  // What is no file is as cheap to make anew as to compare.
+  if (entry.type == EntryType::kSymlink) {
+    if (status.type != EntryType::kSymlink) return false;
+    ASSIGN_OR_RETURN(const std::string target, file.directory->ReadLink(entry.name));
+    return target == entry.target;
+  }
+  // The rest has no content beside its type and device numbers.
   if (entry.type != EntryType::kFile) return LooksTheSame(status, entry);
   if (status.type != EntryType::kFile || status.size != entry.size) return false;
   ASSIGN_OR_RETURN(const Descriptor opened, file.directory->OpenForRead(entry.name));
