@@ -56,6 +56,13 @@ CipherContext Begin(ByteSpan key, const AeadNonce& nonce, ByteSpan associated, b
 
 }  // namespace
 
+AeadNonce MakeAeadNonce(const std::array<uint8_t, 16>& name, uint64_t number) {
+  AeadNonce nonce;
+  uint8_t* out = std::ranges::copy(name, nonce.begin()).out;
+  for (int i = 0; i < 8; ++i) *out++ = static_cast<uint8_t>(number >> (8 * i));
+  return nonce;
+}
+
 void AeadSeal(ByteSpan key, const AeadNonce& nonce, ByteSpan associated, ByteSpan plain,
               MutableByteSpan out) {
   CHECK(out.size() == plain.size() + kAeadTagBytes);

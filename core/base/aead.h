@@ -14,6 +14,8 @@ inline constexpr size_t kAeadKeyBytes = 32;
 inline constexpr size_t kAeadTagBytes = 16;
 // Large enough to be random. Never used for two plaintexts under one key.
 using AeadNonce = std::array<uint8_t, 24>;
+// Of part `number` of what has a random name of its own.
+AeadNonce MakeAeadNonce(const std::array<uint8_t, 16>& name, uint64_t number);
 
 // Thread-safe. `out` has plain.size() + kAeadTagBytes bytes and overlaps nothing.
 // REQUIRES: key.size() == kAeadKeyBytes; under 2 GiB.

@@ -44,11 +44,7 @@ StatusOr<WrappingKey> DeriveWrappingKey(const KeyObject& object, const Credentia
 }
 
 // The wrapping key is used for one object only, as it comes from the object's salt.
-AeadNonce WrapNonce(const KeyId& id) {
-  AeadNonce nonce{};
-  std::ranges::copy(id.bytes, nonce.begin());
-  return nonce;
-}
+AeadNonce WrapNonce(const KeyId& id) { return MakeAeadNonce(id.bytes, 0); }
 
 void EncodeUnwrapped(const KeyObject& key, Encoder& encoder) {
   encoder.Fixed8(static_cast<uint8_t>(key.kind));

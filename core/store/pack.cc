@@ -33,13 +33,7 @@ PackHash HashPack(const RepositoryKeys& keys, ByteSpan header, ByteSpan footer) 
 // A pack's name is random and given to one file only, in which each number is used once: so no
 // nonce ever comes again.
 AeadNonce SealNonce(const PackName& pack, uint64_t number) {
-  Bytes bytes;
-  Encoder encoder(bytes);
-  encoder.Raw(pack.span());
-  encoder.Fixed64(number);
-  AeadNonce nonce;
-  std::ranges::copy(bytes, nonce.begin());
-  return nonce;
+  return MakeAeadNonce(pack.bytes, number);
 }
 
 // The footer's in the place of a frame's number.

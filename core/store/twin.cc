@@ -27,17 +27,6 @@ RecordHash HashCopy(const RepositoryKeys& keys, ByteSpan header_and_payload) {
   return RecordHash{Blake3Keyed(keys.twin_hash_key(), header_and_payload)};
 }
 
-// Random, and no two twins of a repository have the same header: so never used twice.
-AeadNonce SealNonce(const Nonce& nonce, uint64_t number) {
-  Bytes bytes;
-  Encoder encoder(bytes);
-  encoder.Raw(nonce);
-  encoder.Fixed64(number);
-  AeadNonce whole;
-  std::ranges::copy(bytes, whole.begin());
-  return whole;
-}
-
 size_t RoundUpToSector(size_t bytes) {
   return (bytes + kTwinSectorBytes - 1) / kTwinSectorBytes * kTwinSectorBytes;
 }
@@ -126,7 +115,8 @@ Status NeitherCopy(std::string_view name, const Copy& first, const Copy& second)
                                   first.error, second.error));
 }
 
-// REQUIRES: `copy` is whole.
+// The nonce with the number is random, and no two twins of a repository have the same header: so it
+// is never used twice. REQUIRES: `copy` is whole.
 StatusOr<Twin> Parse(const RepositoryKeys& keys, const TwinMagic& magic, const Copy& copy) {
   Decoder decoder(copy.bytes);
   decoder.Raw(16);  // magic, version, flags
@@ -140,7 +130,7 @@ StatusOr<Twin> Parse(const RepositoryKeys& keys, const TwinMagic& magic, const C
   const ByteSpan payload = decoder.Raw(static_cast<size_t>(decoder.Fixed64()));
   if (keys.sealed()) {
     ASSIGN_OR_RETURN(twin.payload,
-                     keys.Open(RepositoryKeys::Use::kTwin, SealNonce(twin.nonce, twin.number),
+                     keys.Open(RepositoryKeys::Use::kTwin, MakeAeadNonce(twin.nonce, twin.number),
                                copy.bytes.first(kTwinHeaderBytes), payload));
   } else {
     twin.payload.assign(payload.begin(), payload.end());
@@ -184,8 +174,8 @@ Bytes EncodeTwin(const RepositoryKeys& keys, Twin& twin) {
   encoder.Fixed64(payload_bytes);
   if (keys.sealed()) {
     const Bytes header = file;
-    keys.Seal(RepositoryKeys::Use::kTwin, SealNonce(twin.nonce, twin.number), header, twin.payload,
-              file);
+    keys.Seal(RepositoryKeys::Use::kTwin, MakeAeadNonce(twin.nonce, twin.number), header,
+              twin.payload, file);
   } else {
     encoder.Raw(twin.payload);
   }
