@@ -96,8 +96,8 @@ StatusOr<std::unique_ptr<Session>> Repository::OpenSession(std::string command) 
 StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
                                                        const RepositoryOptions& options) {
   std::unique_ptr<Repository> repository(new Repository(fs, options));
-  RETURN_IF_ERROR(repository->OpenKeysIfEncrypted());
-  RETURN_IF_ERROR(repository->OpenConfig());
+  ASSIGN_OR_RETURN(const auto known, repository->OpenKeysIfEncrypted());
+  RETURN_IF_ERROR(repository->OpenConfig(known));
   MutexLock lock(repository->refresh_mutex_);
   RETURN_IF_ERROR(repository->OpenIndex());
   Status refreshed = repository->RefreshLocked(nullptr).status();
@@ -111,9 +111,9 @@ StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
   return repository;
 }
 
-Status Repository::OpenKeysIfEncrypted() {
+StatusOr<std::optional<RepositoryConfig>> Repository::OpenKeysIfEncrypted() {
   const StatusOr<RepositoryClaim> claim = IdentifyRepository(*store_);
-  if (claim.ok() && claim->encrypted) {
+  if (claim.ok() && claim->encrypted()) {
     if (!options_.credential) {
       return Unauthenticated("it is encrypted, and neither a password nor a key file was given");
     }
@@ -121,25 +121,25 @@ Status Repository::OpenKeysIfEncrypted() {
     ASSIGN_OR_RETURN(OpenedKeys opened, OpenKeys(*store_, credential));
     keys_ = std::move(opened.keys);
     opened_by_ = opened.by;
-    return OkStatus();
+    return std::optional<RepositoryConfig>();
   }
   // The rest is for OpenConfig to say. With keys beside it, not even who reads goes on.
-  if (claim.status().code() == StatusCode::kNotFound) return OkStatus();
+  if (claim.status().code() == StatusCode::kNotFound) return std::optional<RepositoryConfig>();
   if (options_.must_be_encrypted) {
     if (!claim.ok()) return claim.status();
     return Unauthenticated(
         "a password or a key was given, but it is not encrypted: is it the one that is meant? Had "
         "somebody exchanged it, all that is written now could be read by him");
   }
-  if (!claim.ok()) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> keys, store_->List(kKeyFolder));
-    if (!keys.empty()) return claim.status();
-  }
-  return OkStatus();
+  if (claim.ok()) return claim->config;
+  ASSIGN_OR_RETURN(const std::vector<std::string> keys, store_->List(kKeyFolder));
+  if (!keys.empty()) return claim.status();
+  return std::optional<RepositoryConfig>();
 }
 
-Status Repository::OpenConfig() {
-  StatusOr<RepositoryConfig> config = ReadConfig(*store_, keys_);
+Status Repository::OpenConfig(const std::optional<RepositoryConfig>& known) {
+  StatusOr<RepositoryConfig> config =
+      known ? StatusOr<RepositoryConfig>(*known) : ReadConfig(*store_, keys_);
   const bool is_lost =
       IsLostJournal(config.status()) || config.status().code() == StatusCode::kNotFound;
   if (is_lost && options_.beside_damage) {

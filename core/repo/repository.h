@@ -146,8 +146,9 @@ class Repository : public BlobSource {
 
  private:
   Repository(FileSystem& fs, const RepositoryOptions& options);
-  Status OpenKeysIfEncrypted();
-  Status OpenConfig();
+  // The configuration, where that could be read without keys.
+  StatusOr<std::optional<RepositoryConfig>> OpenKeysIfEncrypted();
+  Status OpenConfig(const std::optional<RepositoryConfig>& known);
   Status OpenIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
   void UseIndex(std::unique_ptr<Index> index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
   void UseMemoryIndex(const Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);

@@ -98,13 +98,13 @@ StatusOr<RepositoryClaim> IdentifyRepository(ObjectStore& store) {
                                                 : StatusOr<RepositoryConfig>(file.status());
   ASSIGN_OR_RETURN(const std::vector<std::string> names, store.List(kKeyFolder));
   if (config.ok()) {
-    if (names.empty()) return RepositoryClaim{.id = config->id, .encrypted = false};
+    if (names.empty()) return RepositoryClaim{.id = config->id, .config = *config};
     return DataLoss(
         "config: it is that of a repository that is not encrypted, but there are keys for one that "
         "is: somebody has put one or the other there");
   }
   if (names.empty() && !(file.ok() && ClaimsToBeSealed(*file))) return config.status();
-  RepositoryClaim claim{.id = {}, .encrypted = true};
+  RepositoryClaim claim;
   ASSIGN_OR_RETURN(const std::vector<StoredKey> keys, ListKeys(store));
   if (!keys.empty() && keys.front().key.ok()) {
     claim.id = keys.front().key->repository;

@@ -2,11 +2,13 @@
 // The key objects of a repository, and opening it by one of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/status.h"
+#include "core/store/config.h"
 #include "core/store/key_object.h"
 #include "core/store/object_store.h"
 #include "core/store/repository_keys.h"
@@ -43,7 +45,8 @@ StatusOr<OpenedKeys> OpenKeys(ObjectStore& store, const Credential& credential);
 // which is not encrypted has a configuration that says so.
 struct RepositoryClaim {
   RepositoryId id;
-  bool encrypted = false;
+  std::optional<RepositoryConfig> config;  // of one that is not encrypted, and of no other
+  bool encrypted() const { return !config; }
 };
 // NOT_FOUND if there is no repository. DATA_LOSS if the configuration is damaged and there are no
 // keys; or if it is that of a repository that is not encrypted, and there are keys: then it, or
