@@ -11,6 +11,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/error.h"
+#include "cli/text.h"
 
 namespace cairn {
 namespace {
@@ -51,9 +52,6 @@ std::string Names(const std::vector<Described>& all) {
   return absl::StrJoin(all, " ",
                        [](std::string* out, const Described& item) { out->append(item.name); });
 }
-
-// In single quotes of a shell.
-std::string Quoted(const std::string& text) { return absl::StrReplaceAll(text, {{"'", "'\\''"}}); }
 
 constexpr char kCompletion[] = "completion";
 constexpr std::array kShells = {"bash", "zsh", "fish"};
@@ -122,7 +120,7 @@ complete -F _cairn cairn
 std::string ZshItems(const std::vector<Described>& all) {
   return absl::StrJoin(all, " ", [](std::string* out, const Described& item) {
     absl::StrAppendFormat(out, "'%s:%s'", item.name,
-                          Quoted(absl::StrReplaceAll(item.help, {{":", "\\:"}})));
+                          EscapeSingleQuotes(absl::StrReplaceAll(item.help, {{":", "\\:"}})));
   });
 }
 
@@ -171,7 +169,8 @@ void AppendFish(std::string& out, const std::string& condition, const CLI::App& 
     for (const std::string& name : option->get_snames())
       absl::StrAppendFormat(&out, " -s %s", name);
     if (option->get_type_size() != 0) out += " -r";
-    absl::StrAppendFormat(&out, " -d '%s'\n", Quoted(FirstLine(option->get_description())));
+    absl::StrAppendFormat(&out, " -d '%s'\n",
+                          EscapeSingleQuotes(FirstLine(option->get_description())));
   }
 }
 
@@ -180,7 +179,7 @@ std::string FishScript(const CLI::App& root) {
   const std::vector<Described> commands = CommandsOf(root);
   for (const Described& command : commands) {
     absl::StrAppendFormat(&out, "complete -c cairn -f -n __fish_use_subcommand -a %s -d '%s'\n",
-                          command.name, Quoted(command.help));
+                          command.name, EscapeSingleQuotes(command.help));
   }
   AppendFish(out, "true", root);
   for (const CLI::App* command : root.get_subcommands({})) {

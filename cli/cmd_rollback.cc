@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn rollback
-#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -10,7 +9,6 @@
 #include <string_view>
 
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/error.h"
@@ -21,6 +19,7 @@
 #include "cli/snapshot_report.h"
 #include "cli/source_paths.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 #include "core/repo/rollback.h"
 
@@ -29,13 +28,9 @@ namespace {
 
 // One line from the terminal. CANCELLED if the program is stopped meanwhile.
 StatusOr<std::string> ReadAnswer(const StopFlag& stop) {
-  constexpr int kMilliseconds = 200;
   std::string line;
   while (true) {
-    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&input, 1, kMilliseconds);
-    RETURN_IF_ERROR(CheckStop(&stop));
-    if (ready <= 0) continue;
+    RETURN_IF_ERROR(WaitForInput(STDIN_FILENO, stop));
     char c = 0;
     if (::read(STDIN_FILENO, &c, 1) <= 0 || c == '\n') return line;
     line.push_back(c);
@@ -181,7 +176,7 @@ std::string ShellWord(const std::string& path) {
   constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=@%:,";
   if (path.find_first_not_of(kPlain) == std::string::npos) return path;
-  return "'" + absl::StrReplaceAll(path, {{"'", "'\\''"}}) + "'";
+  return "'" + EscapeSingleQuotes(path) + "'";
 }
 
 // What was begun, and did not come to its end.

@@ -2,7 +2,6 @@
 #include "cli/credentials.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -20,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/error.h"
 #include "cli/spawn.h"
+#include "cli/terminal.h"
 #include "core/base/random.h"
 #include "core/base/unique_fd.h"
 
@@ -28,7 +28,6 @@ namespace {
 
 constexpr char kVariable[] = "CAIRN_PASSWORD";
 constexpr size_t kMaxPasswordBytes = 4096;
-constexpr int kLookMillis = 100;  // how soon a stop is noticed
 
 // All of it, up to the end; `what` is for messages.
 StatusOr<SecretBytes> ReadSecret(int descriptor, size_t max_bytes, const std::string& what) {
@@ -127,9 +126,7 @@ class Prompt {
     SecretBytes line(kMaxPasswordBytes + 2);
     size_t size = 0;
     while (size < line.size()) {
-      RETURN_IF_ERROR(CheckStop(&stop_));
-      pollfd waiting{.fd = terminal_.get(), .events = POLLIN, .revents = 0};
-      if (::poll(&waiting, 1, kLookMillis) <= 0) continue;
+      RETURN_IF_ERROR(WaitForInput(terminal_.get(), stop_));
       const ssize_t got = RetryOnEintr(
           [&] { return ::read(terminal_.get(), line.span().data() + size, line.size() - size); });
       if (got < 0) return ErrnoError(errno, "reading", "the terminal");

@@ -32,7 +32,7 @@ StatusOr<bool> IsCredentialGiven(const CredentialSource& source);
 StatusOr<Credential> ReadCredential(const CredentialSource& source, const StopFlag& stop);
 
 // For a new key: what `source` names, else (only with `from_environment`) CAIRN_PASSWORD, else a
-// password asked for twice. `for_what` is for the question.
+// password asked for twice.
 StatusOr<Credential> ReadNewCredential(const CredentialSource& source, bool from_environment,
                                        const StopFlag& stop);
 

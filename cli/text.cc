@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 
 namespace cairn {
 namespace {
@@ -139,6 +140,10 @@ bool IsUtf8(std::string_view bytes) {
 std::string EscapeName(std::string_view name) { return Escape(name, /*is_message=*/false); }
 
 std::string EscapeMessage(std::string_view message) { return Escape(message, /*is_message=*/true); }
+
+std::string EscapeSingleQuotes(const std::string& text) {
+  return absl::StrReplaceAll(text, {{"'", "'\\''"}});
+}
 
 std::string WithPath(std::string_view path, std::string_view problem) {
   if (problem.find(path) != std::string_view::npos) return std::string(problem);

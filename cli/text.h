@@ -21,6 +21,9 @@ std::string EscapeName(std::string_view name);
 // The same for a whole message, in which a backslash is one and line breaks are kept, indented.
 std::string EscapeMessage(std::string_view message);
 
+// As it stands between single quotes of a shell.
+std::string EscapeSingleQuotes(const std::string& text);
+
 // "PATH: PROBLEM", the path escaped; PROBLEM alone if it names the path itself.
 std::string WithPath(std::string_view path, std::string_view problem);
 
