@@ -48,7 +48,6 @@ constexpr FileSystemTraits kGood{.known_good = true};
 constexpr FileSystemTraits kMemory{.known_good = true, .tmpfs = true};
 constexpr FileSystemTraits kLocal{};
 constexpr FileSystemTraits kLocalUnstable{.stable_inodes = false};
-constexpr FileSystemTraits kRemote{.own_clock = false};
 constexpr FileSystemTraits kRemoteUnstable{.stable_inodes = false, .own_clock = false};
 
 // Magic numbers that <linux/magic.h> of the oldest supported kernel does not have are from the file
@@ -122,7 +121,7 @@ StatusOr<FileSystemTraits> TraitsOf(int descriptor) {
     if (known.magic == magic) return known.traits;
   }
   // NFS, 9p, Ceph, AFS, and whatever comes: a clock that may not be ours.
-  return kRemote;
+  return kUnknownTraits;
 }
 
 }  // namespace cairn

@@ -43,6 +43,8 @@ struct FileSystemTraits {
   bool tmpfs = false;         // or another one without writeback
   bool leases_tell = true;    // false on overlayfs, which grants leases on files that are mapped
 };
+// Of what cannot be looked at.
+inline constexpr FileSystemTraits kUnknownTraits{.own_clock = false};
 StatusOr<FileSystemTraits> TraitsOf(int descriptor);
 
 }  // namespace cairn

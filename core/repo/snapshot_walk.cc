@@ -43,9 +43,7 @@ const FileSystemTraits& SnapshotWalk::TraitsFor(int descriptor, uint64_t device)
   MutexLock lock(traits_mutex_);
   const auto [it, added] = traits_.try_emplace(device);
   if (added) {
-    // Unknown traits are the careful ones.
-    StatusOr<FileSystemTraits> traits = TraitsOf(descriptor);
-    it->second = traits.ok() ? *traits : FileSystemTraits{.own_clock = false};
+    it->second = TraitsOf(descriptor).value_or(kUnknownTraits);
   }
   return it->second;
 }

@@ -90,12 +90,11 @@ struct SnapshotWalk::Directory {
 
   // Of what the slot stands for: if something is mounted there, that is not looked at.
   const FileSystemTraits& TraitsFor(const Slot& slot) const {
-    static constexpr FileSystemTraits kUnknown{.own_clock = false};
     if (handle == nullptr) return traits;
     const FileStatus& own = handle->status();
     const bool same =
         slot.status.mount == own.mount && (own.mount != 0 || slot.status.device == own.device);
-    return same ? traits : kUnknown;
+    return same ? traits : kUnknownTraits;
   }
 
   bool HasMoreSpans() const {
