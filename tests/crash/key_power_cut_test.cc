@@ -42,6 +42,7 @@ class KeyPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
   // Runs `verify` on the disk as each cut of what was done since `begin` can have left it.
   void ForEachCut(size_t begin,
                   const std::function<void(MemoryFileSystem& disk, bool done)>& verify) {
+    RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
     for (size_t n = begin; n <= disk_.operation_count(); ++n) {
       SCOPED_TRACE("cut after operation " + std::to_string(n));
       const auto disk = disk_.CrashedAt(n, {.policy = GetParam(), .seed = n});
