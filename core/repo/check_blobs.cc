@@ -98,11 +98,15 @@ StatusOr<PackName> CheckedBlobs::NameOf(IndexReader& reader, PackNumber number) 
 }
 
 StatusOr<CheckedBlobs::Places> CheckedBlobs::Find(const BlobRef& ref) {
-  Places places;
   ASSIGN_OR_RETURN(const auto reader, index_.Read());
-  ASSIGN_OR_RETURN(places.all, reader->FindBlob(ref));
+  return Find(*reader, ref);
+}
+
+StatusOr<CheckedBlobs::Places> CheckedBlobs::Find(IndexReader& reader, const BlobRef& ref) {
+  Places places;
+  ASSIGN_OR_RETURN(places.all, reader.FindBlob(ref));
   for (const Place& place : places.all) {
-    ASSIGN_OR_RETURN(const PackName pack, NameOf(*reader, place.pack));
+    ASSIGN_OR_RETURN(const PackName pack, NameOf(reader, place.pack));
     if (!damage_.HasPlace(pack, place)) places.sound.push_back(place);
   }
   return places;

@@ -89,6 +89,8 @@ class CheckedBlobs : public BlobSource {
     PlaceList sound;  // as far as it is known
   };
   StatusOr<Places> Find(const BlobRef& ref);
+  // By a reader of the index: for many at once.
+  StatusOr<Places> Find(IndexReader& reader, const BlobRef& ref);
 
   // From any sound place; damage that this meets is found, and known from then on.
   StatusOr<Bytes> ReadBlob(const BlobRef& ref) override;

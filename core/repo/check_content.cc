@@ -15,11 +15,29 @@
 
 namespace cairn {
 
+// Frames that a thread takes at once: 16 MiB, at most, that are not compressed.
+constexpr size_t kFramesInPart = 8;
+
 // What a thread reads with.
 struct PackCheck::Reader {
   FrameCodecContext codec{/*compression_level=*/1};  // decoding needs no level
   CheckedBlobs bases;
   VerifiedLog& verified;
+};
+
+// A pack that is being read. Its parity and its frames are parts that any thread may take, so that
+// all threads have something to do to the last.
+struct PackCheck::OpenPack {
+  explicit OpenPack(const Pack& of) : pack(of) {}
+  bool AllTaken() const { return next >= parts; }
+
+  const Pack& pack;
+  Timestamp begin;
+  StatusOr<PackFooter> footer = PackFooter();
+  size_t parts = 1;  // the parity first, then the frames
+  std::atomic<size_t> next{0};
+  std::atomic<size_t> left{0};
+  std::atomic<bool> is_right{true};  // as far as it is known
 };
 
 Status PackCheck::CheckContent(Index& index) {
@@ -33,21 +51,15 @@ Status PackCheck::ReadPacks(Index& index) {
   budget_.Start();
   VerifiedLog verified(repository_);
   WorkerPool pool(WorkerCount(options_.threads));
-  // Each worker takes the next pack in turn: the pool itself would begin with the last.
   for (int i = 0; i < pool.workers(); ++i) {
     pool.Submit([&](int) {
       Reader reader{.bases = CheckedBlobs(index, repository_.store(), repository_.keys(),
                                           repository_.hasher(), damage_),
                     .verified = verified};
-      Status status;
-      while (status.ok() && !budget_.IsUsedUp()) {
-        const size_t next = next_to_read_++;
-        if (next >= to_read_.size()) break;
-        status = CheckStop(options_.stop);
-        if (status.ok()) status = ReadPack(*to_read_[next], reader);
-        if (options_.progress != nullptr) ++options_.progress->packs;
+      while (const std::shared_ptr<OpenPack> pack = TakePack()) {
+        Status status = ReadParts(*pack, reader);
+        if (!status.ok()) return Keep(std::move(status));
       }
-      Keep(std::move(status));
     });
   }
   pool.Wait();
@@ -55,42 +67,73 @@ Status PackCheck::ReadPacks(Index& index) {
   return TakeFailure();
 }
 
-Status PackCheck::ReadPack(const Pack& pack, Reader& reader) {
-  const PackInfo& info = pack.entry->info;
-  const Timestamp begin = repository_.options().clock->Now();
-  const StatusOr<PackFooter> footer = ReadPackFooter(repository_.store(), repository_.keys(), info);
-  bool is_right = footer.ok();  // if not, that was found before
-  if (footer.ok()) {
-    ASSIGN_OR_RETURN(is_right, ReadFrames(info, *footer, reader));
+std::shared_ptr<PackCheck::OpenPack> PackCheck::TakePack() {
+  // Held while a footer is read, too: who finds no pack to take has found the end.
+  MutexLock lock(open_mutex_);
+  std::erase_if(open_packs_, [](const auto& open) { return open->AllTaken(); });
+  if (next_to_read_ == to_read_.size() || budget_.IsUsedUp()) {
+    return open_packs_.empty() ? nullptr : open_packs_.front();
   }
-  if (pack.has_parity) {
-    PackMender mender(repository_.store(), repository_.keys(), SessionId{}, options_.stop);
-    const Status status = mender.VerifyParity(info);
-    RETURN_IF_ERROR(CheckStop(options_.stop));
-    if (!status.ok()) {
-      findings_.Add({ParityObjectName(info.name), std::string(Message(status)), /*harmless=*/true,
-                     /*mendable=*/true});
-      is_right = false;
-    }
-  }
-  if (is_right) {
-    reader.verified.Passed(info.name, begin);
+  auto pack = std::make_shared<OpenPack>(*to_read_[next_to_read_++]);
+  pack->begin = repository_.options().clock->Now();
+  pack->footer = ReadPackFooter(repository_.store(), repository_.keys(), pack->pack.entry->info);
+  if (pack->footer.ok()) {
+    pack->parts += (pack->footer->frames.size() + kFramesInPart - 1) / kFramesInPart;
   } else {
-    reader.verified.Failed(info.name);
+    pack->is_right = false;  // that was found before
+  }
+  pack->left = pack->parts;
+  open_packs_.push_back(pack);
+  return pack;
+}
+
+Status PackCheck::ReadParts(OpenPack& pack, Reader& reader) {
+  const PackName& name = pack.pack.entry->info.name;
+  for (size_t part = pack.next++; part < pack.parts; part = pack.next++) {
+    if (part == 0) {
+      RETURN_IF_ERROR(VerifyParity(pack));
+    } else {
+      RETURN_IF_ERROR(ReadFrames(pack, (part - 1) * kFramesInPart, reader));
+    }
+    if (--pack.left > 0) continue;
+    if (pack.is_right) {
+      reader.verified.Passed(name, pack.begin);
+    } else {
+      reader.verified.Failed(name);
+    }
+    if (options_.progress != nullptr) ++options_.progress->packs;
   }
   return OkStatus();
 }
 
-StatusOr<bool> PackCheck::ReadFrames(const PackInfo& info, const PackFooter& footer,
-                                     Reader& reader) {
+Status PackCheck::VerifyParity(OpenPack& pack) {
+  RETURN_IF_ERROR(CheckStop(options_.stop));
+  if (!pack.pack.has_parity) return OkStatus();
+  const PackInfo& info = pack.pack.entry->info;
+  PackMender mender(repository_.store(), repository_.keys(), SessionId{}, options_.stop);
+  const Status status = mender.VerifyParity(info);
+  RETURN_IF_ERROR(CheckStop(options_.stop));
+  if (!status.ok()) {
+    findings_.Add({ParityObjectName(info.name), std::string(Message(status)), /*harmless=*/true,
+                   /*mendable=*/true});
+    pack.is_right = false;
+  }
+  return OkStatus();
+}
+
+Status PackCheck::ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader) {
+  const PackInfo& info = pack.pack.entry->info;
+  const PackFooter& footer = *pack.footer;
+  const size_t end = std::min(first_frame + kFramesInPart, footer.frames.size());
+  auto blob = std::ranges::lower_bound(footer.blobs, first_frame, {}, &BlobInfo::frame);
   Bytes raw;
-  size_t next_blob = 0;
-  bool all_right = true;
-  for (uint32_t number = 0; number < footer.frames.size(); ++number) {
+  for (auto number = static_cast<uint32_t>(first_frame); number < end; ++number) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
     const FrameInfo& frame = footer.frames[number];
-    const size_t first_blob = next_blob;
-    while (next_blob < footer.blobs.size() && footer.blobs[next_blob].frame == number) ++next_blob;
+    const auto blobs = std::ranges::subrange(
+        blob, std::find_if(blob, footer.blobs.end(),
+                           [&](const BlobInfo& each) { return each.frame != number; }));
+    blob = blobs.end();
 
     const StatusOr<Bytes> stored =
         ReadFrame(repository_.store(), repository_.keys(), info.name, number, frame);
@@ -101,13 +144,13 @@ StatusOr<bool> PackCheck::ReadFrames(const PackInfo& info, const PackFooter& foo
     if (options_.progress != nullptr) options_.progress->bytes_read += frame.stored_bytes;
     if (!status.ok()) {
       damage_.AddFrame(info.name, number, std::string(Message(status)));
-      all_right = false;
+      pack.is_right = false;
       continue;
     }
-    const auto blobs = std::span(footer.blobs).subspan(first_blob, next_blob - first_blob);
-    if (!VerifyBlobs(info.name, number, blobs, first_blob, raw)) all_right = false;
+    const auto first_ordinal = static_cast<size_t>(blobs.begin() - footer.blobs.begin());
+    if (!VerifyBlobs(info.name, number, blobs, first_ordinal, raw)) pack.is_right = false;
   }
-  return all_right;
+  return OkStatus();
 }
 
 bool PackCheck::VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,

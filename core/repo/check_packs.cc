@@ -184,7 +184,10 @@ void PackCheck::Report(CheckResult& result) {
   result.packs = packs_.size();
   result.packs_without_parity = packs_without_parity_;
   result.bytes_read += bytes_read_;
-  result.packs_read = std::min(next_to_read_.load(), to_read_.size());
+  {
+    MutexLock lock(open_mutex_);
+    result.packs_read = next_to_read_;
+  }
   for (size_t i = result.packs_read; i < to_read_.size(); ++i) {
     ++result.packs_left;
     result.bytes_left += to_read_[i]->entry->info.bytes;

@@ -66,6 +66,7 @@ class PackCheck {
     std::optional<Timestamp> last_read;
   };
   struct Reader;
+  struct OpenPack;
 
   void ChoosePacks();
   void ChooseByTime();
@@ -73,9 +74,12 @@ class PackCheck {
   void CheckParity(Pack& pack);
 
   Status ReadPacks(Index& index);
-  Status ReadPack(const Pack& pack, Reader& reader);
-  // Whether everything in the pack is right.
-  StatusOr<bool> ReadFrames(const PackInfo& info, const PackFooter& footer, Reader& reader);
+  // The next pack, or one that others read, as long as there is one with parts left; else none.
+  std::shared_ptr<OpenPack> TakePack();
+  // As long as there are parts that nobody took. Errors are those that end the check.
+  Status ReadParts(OpenPack& pack, Reader& reader);
+  Status VerifyParity(OpenPack& pack);
+  Status ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader);
   bool VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
                    size_t first_ordinal, ByteSpan raw);
   Status CheckBases(Index& index);
@@ -97,13 +101,16 @@ class PackCheck {
   std::vector<Pack> packs_;          // that are not purged, by name
   std::vector<Pack*> to_read_;       // in this order
   std::vector<const Pack*> recent_;  // would be read, but for read_before
-  std::atomic<size_t> next_to_read_{0};
   std::atomic<uint64_t> places_{0};
   std::atomic<uint64_t> bytes_read_{0};
   std::atomic<uint64_t> packs_without_parity_{0};
   std::atomic<bool> index_is_wrong_{false};
   std::atomic<bool> a_footer_is_missing_{false};
   std::unique_ptr<Index> made_index_;
+
+  Mutex open_mutex_;
+  size_t next_to_read_ ABSL_GUARDED_BY(open_mutex_) = 0;
+  std::vector<std::shared_ptr<OpenPack>> open_packs_ ABSL_GUARDED_BY(open_mutex_);
 
   Mutex failure_mutex_;
   Status failure_ ABSL_GUARDED_BY(failure_mutex_);

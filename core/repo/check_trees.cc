@@ -21,7 +21,7 @@ Status TreeCheck::Run() {
     RETURN_IF_ERROR(CheckSnapshot(id, state_.snapshots().at(id)));
     if (options_.progress != nullptr) ++options_.progress->snapshots;
   }
-  return OkStatus();
+  return FindNeededChunks();
 }
 
 Status TreeCheck::CheckSnapshot(const SnapshotId& id, const SnapshotRecord& record) {
@@ -158,17 +158,30 @@ Status TreeCheck::Need(const BlobRef& ref, bool is_top) {
 }
 
 Status TreeCheck::NeedChunk(const BlobId& id, uint64_t bytes) {
-  const BlobRef ref{BlobKind::kChunk, id};
-  ASSIGN_OR_RETURN(const CheckedBlobs::Places places, blobs_.Find(ref));
-  Mark(places.all);
-  if (places.all.empty()) {
-    Lose(ref, "it is in no pack");
-  } else if (places.sound.empty()) {
-    Lose(ref, "");  // the damage of what holds it was found before
-  } else if (places.sound.front().bytes != bytes) {
-    Lose(ref,
-         absl::StrFormat("it has %d bytes, and a tree says %d", places.sound.front().bytes, bytes));
+  needed_chunks_.push_back({id, bytes});
+  return needed_chunks_.size() < kMaxNeededChunks ? OkStatus() : FindNeededChunks();
+}
+
+Status TreeCheck::FindNeededChunks() {
+  RETURN_IF_ERROR(CheckStop(options_.stop));
+  std::ranges::sort(needed_chunks_);
+  const auto repeated = std::ranges::unique(needed_chunks_);
+  needed_chunks_.erase(repeated.begin(), repeated.end());
+  ASSIGN_OR_RETURN(const auto reader, index_.Read());
+  for (const NeededChunk& needed : needed_chunks_) {
+    const BlobRef ref{BlobKind::kChunk, needed.id};
+    ASSIGN_OR_RETURN(const CheckedBlobs::Places places, blobs_.Find(*reader, ref));
+    Mark(places.all);
+    if (places.all.empty()) {
+      Lose(ref, "it is in no pack");
+    } else if (places.sound.empty()) {
+      Lose(ref, "");  // the damage of what holds it was found before
+    } else if (places.sound.front().bytes != needed.bytes) {
+      Lose(ref, absl::StrFormat("it has %d bytes, and a tree says %d", places.sound.front().bytes,
+                                needed.bytes));
+    }
   }
+  needed_chunks_.clear();
   return OkStatus();
 }
 

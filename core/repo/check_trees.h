@@ -61,6 +61,12 @@ class TreeCheck {
     uint16_t height = 0;
   };
 
+  struct NeededChunk {
+    BlobId id;
+    uint64_t bytes = 0;
+    friend auto operator<=>(const NeededChunk&, const NeededChunk&) = default;
+  };
+
   Status CheckSnapshot(const SnapshotId& id, const SnapshotRecord& record);
   Status VisitFrom(const BlobRef& root);
   // Visits the node if it is a new one; opens it then.
@@ -69,6 +75,7 @@ class TreeCheck {
   // If it is a node that was not seen before, it is visited as a child of the one being visited.
   Status Need(const BlobRef& ref, bool is_top);
   Status NeedChunk(const BlobId& id, uint64_t bytes);
+  Status FindNeededChunks();
   Status NeedEntry(const Entry& entry);
   Status NeedList(const Entry& file);
   Status Visit(const Work& work);
@@ -89,6 +96,8 @@ class TreeCheck {
 
   // More missing blobs than these are not named one by one; the paths are.
   static constexpr size_t kMaxNamedBlobs = 10'000;
+  // They are looked for in the order of the index, which takes a third of the time.
+  static constexpr size_t kMaxNeededChunks = 1 << 16;
   // Nodes below one another; no directories that are not nested too deeply need so many.
   static constexpr size_t kMaxOpenNodes = size_t{16} * kMaxDepth;
 
@@ -104,6 +113,7 @@ class TreeCheck {
   SequenceCheck sequences_;
   std::vector<OpenNode> open_;  // from a root down
   size_t open_directories_ = 0;
+  std::vector<NeededChunk> needed_chunks_;                          // that were not looked for yet
   OpenNode visited_;                                                // by Visit
   absl::flat_hash_map<PackNumber, std::vector<bool>> marks_;        // by ordinal
   absl::flat_hash_map<PackNumber, std::vector<uint16_t>> heights_;  // by ordinal; 0 where it ends
