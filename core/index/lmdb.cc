@@ -64,8 +64,8 @@ StatusOr<std::unique_ptr<Env>> Env::Open(const std::string& directory, uint64_t 
                                          std::span<const TableSpec> tables) {
   UniqueEnv mdb_env;
   int error = OpenEnv(directory, map_bytes, tables.size(), mdb_env);
-  // Less address space under ulimit -v, ThreadSanitizer and valgrind.
-  for (; error == ENOMEM && map_bytes / 2 >= kLeastMapBytes; map_bytes /= 2) {
+  // Less address space under ulimit -v, ThreadSanitizer and valgrind (which says EINVAL).
+  for (; (error == ENOMEM || error == EINVAL) && map_bytes / 2 >= kLeastMapBytes; map_bytes /= 2) {
     mdb_env.reset();
     error = OpenEnv(directory, map_bytes / 2, tables.size(), mdb_env);
   }
