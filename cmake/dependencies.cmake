@@ -1,6 +1,22 @@
 # All of them are Debian 12 packages; scripts/install-dependencies names them.
 find_package(absl REQUIRED)
 find_package(Threads REQUIRED)
+
+# Abseil is linked in, where its archives are there: to find and bind its thirty shared libraries
+# takes longer than a short command's own work. What decodes untrusted bytes (zstd, OpenSSL, ...)
+# stays shared, so that the system's security updates reach it.
+get_property(imported_targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+list(FILTER imported_targets INCLUDE REGEX "^absl::")
+foreach(target IN LISTS imported_targets)
+  get_target_property(configurations ${target} IMPORTED_CONFIGURATIONS)
+  foreach(configuration IN LISTS configurations)
+    get_target_property(library ${target} IMPORTED_LOCATION_${configuration})
+    string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${library}")
+    if(EXISTS "${archive}")
+      set_target_properties(${target} PROPERTIES IMPORTED_LOCATION_${configuration} "${archive}")
+    endif()
+  endforeach()
+endforeach()
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
