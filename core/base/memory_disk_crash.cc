@@ -41,7 +41,7 @@ struct FileState {
 class CrashReplay {
  public:
   CrashReplay(std::span<const DiskLogEntry> log, const CrashChoices& choices)
-      : log_(log), policy_(choices.policy), random_(choices.seed) {}
+      : log_(log), choices_(choices), policy_(choices.policy), random_(choices.seed) {}
 
   DiskImage Run() {
     ReplayContents();
@@ -52,6 +52,10 @@ class CrashReplay {
 
  private:
   uint64_t Below(uint64_t bound) { return random_() % bound; }
+  bool IsSync(const DiskLogEntry& entry, Kind kind) const {
+    return entry.operation.kind == kind &&
+           !(choices_.is_sync_lost && choices_.is_sync_lost(entry.operation));
+  }
 
   void ReplayContents();
   std::vector<bool> LandedNames();
@@ -61,6 +65,7 @@ class CrashReplay {
   Bytes TornContent(const FileState& file);
 
   const std::span<const DiskLogEntry> log_;
+  const CrashChoices& choices_;
   const CrashPolicy policy_;
   std::mt19937_64 random_;
   std::map<InodeId, FileState> files_;
@@ -78,6 +83,7 @@ void CrashReplay::ReplayContents() {
         Append(files_[entry.inode].content, entry.data);
         break;
       case Kind::kSync: {
+        if (!IsSync(entry, Kind::kSync)) break;
         FileState& file = files_[entry.inode];
         file.durable_bytes = file.content.size();
         file.before_replacing.reset();
@@ -110,7 +116,7 @@ std::vector<bool> CrashReplay::LandedNames() {
   std::set<DirectorySlot> landed_later;  // an earlier change of these cannot be missing
   for (size_t i = log_.size(); i-- > 0;) {
     const DiskLogEntry& entry = log_[i];
-    if (entry.operation.kind == Kind::kSyncDirectory) synced.insert(entry.inode);
+    if (IsSync(entry, Kind::kSyncDirectory)) synced.insert(entry.inode);
     if (!ChangesNames(entry)) continue;
     const bool is_rename = entry.operation.kind == Kind::kRename;
     landed[i] = synced.contains(entry.slot.directory) || landed_later.contains(entry.slot) ||

@@ -72,6 +72,9 @@ enum class CrashPolicy : uint8_t {
 struct CrashChoices {
   CrashPolicy policy = CrashPolicy::kDropUnsynced;
   uint64_t seed = 0;  // kRandom: equal seeds make equal disks
+  // If it is set: the syncs (kSync, kSyncDirectory) for which it is true did nothing, as if the
+  // code did not have them.
+  std::function<bool(const DiskOperation&)> is_sync_lost = {};
 };
 
 // Lets operations fail. Failed attempts count here, though not in operation_count().

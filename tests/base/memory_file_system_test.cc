@@ -24,9 +24,9 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using Kind = DiskOperation::Kind;
 
-constexpr CrashChoices kKeepAll{.policy = CrashPolicy::kKeepAll};
-constexpr CrashChoices kDropUnsynced{.policy = CrashPolicy::kDropUnsynced};
-constexpr CrashChoices kKeepNamesDropData{.policy = CrashPolicy::kKeepNamesDropData};
+const CrashChoices kKeepAll{.policy = CrashPolicy::kKeepAll};
+const CrashChoices kDropUnsynced{.policy = CrashPolicy::kDropUnsynced};
+const CrashChoices kKeepNamesDropData{.policy = CrashPolicy::kKeepNamesDropData};
 CrashChoices Random(uint64_t seed) { return {.policy = CrashPolicy::kRandom, .seed = seed}; }
 
 StatusOr<std::string> Read(FileSystem& fs, const std::string& path) {

@@ -201,4 +201,33 @@ class History {
   std::vector<Acknowledged> acknowledged_;
 };
 
+// Snapshots that share content, a forget, a prune that rewrites, and a snapshot after it.
+inline void MakeHistory(History& history) {
+  Source& source = history.source();
+  source.WriteNoise("shared/one", 90'000, 1);
+  source.WriteNoise("changing", 50'000, 4);
+  source.WriteNoise("shared/two", 40'000, 2);
+  source.Write("text", "first");
+  ASSERT_OK(history.Snapshot());
+  source.WriteNoise("added", 120'000, 3);
+  source.Write("text", "second");
+  source.Remove("shared/two");
+  ASSERT_OK(history.Snapshot());
+  source.Change("changing");
+  ASSERT_OK(history.Snapshot());
+  EXPECT_GT(history.DeltaFrames(), 0U);
+  history.Reopen();
+  ASSERT_OK(history.Forget(0));
+  ASSERT_OK(history.PruneAll());
+  source.WriteNoise("shared/two", 40'000, 2);  // its chunks were pruned
+  source.Write("text", "third");
+  source.Change("changing");
+  ASSERT_OK(history.Snapshot());
+  ASSERT_OK(history.Forget(1));
+  ASSERT_OK(history.Forget(2));
+  ASSERT_OK(history.PruneAll());
+  // What is left is a delta of a file that no snapshot has any more.
+  EXPECT_GT(history.DeltaFrames(), 0U);
+}
+
 }  // namespace cairn::testing
