@@ -69,6 +69,13 @@ void BlobWriter::ReturnFrame(RawFrame frame) {
   frames_.push_back(std::move(frame));
 }
 
+StatusOr<BlobId> BlobWriter::WriteInstead(BlobKind kind, ByteSpan bytes) {
+  StatusOr<BlobId> id = options_.instead->WriteBlob(kind, bytes);
+  if (id.ok()) return id;
+  Fail(std::move(id).status());
+  return Failure();
+}
+
 BlobRef BlobWriter::RefOf(BlobKind kind, ByteSpan bytes) const {
   const StageTimer timer(Stage::kHash);
   return {kind, repository_.hasher().Hash(kind, bytes)};
@@ -113,6 +120,7 @@ StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
                                             const std::vector<BlobRef>& replaced) {
   RETURN_IF_ERROR(Failure());
   if (bytes.size() > kMaxBlobBytes) return InvalidArgument("a blob is over 4 MiB");
+  if (options_.instead != nullptr) return WriteInstead(kind, bytes);
   const BlobRef ref = RefOf(kind, bytes);
   ASSIGN_OR_RETURN(const bool found, FindOrClaim(ref));
   if (found) return ref.id;
@@ -216,6 +224,7 @@ Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* fo
 
 StatusOr<BlobId> BlobWriter::Lane::AddChunk(ByteSpan chunk) {
   RETURN_IF_ERROR(writer_.Failure());
+  if (writer_.options_.instead != nullptr) return writer_.WriteInstead(BlobKind::kChunk, chunk);
   const BlobRef ref = writer_.RefOf(BlobKind::kChunk, chunk);
   ASSIGN_OR_RETURN(const bool found, writer_.FindOrClaim(ref));
   if (!found) {

@@ -35,6 +35,9 @@ class BlobWriter : public BlobSink {
     bool parity = true;  // for the packs that it writes
     // Where frames of one large file are compressed beside its reading. May be null.
     WorkerPool* pool = nullptr;
+    // Gets every blob in place of the repository: then nothing is looked up, and nothing stored.
+    // Thread-safe. May be null.
+    BlobSink* instead = nullptr;
   };
 
   // `repository` must outlive it; `start` is the journal's head when the session began.
@@ -134,6 +137,7 @@ class BlobWriter : public BlobSink {
     absl::flat_hash_set<BlobId> ids ABSL_GUARDED_BY(mutex);
   };
 
+  StatusOr<BlobId> WriteInstead(BlobKind kind, ByteSpan bytes);
   BlobRef RefOf(BlobKind kind, ByteSpan bytes) const;
   // True if the blob is stored already, or by another thread of this writer.
   StatusOr<bool> FindOrClaim(const BlobRef& ref);

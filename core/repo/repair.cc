@@ -12,6 +12,7 @@
 #include "core/repo/base_places.h"
 #include "core/repo/prune.h"
 #include "core/repo/recovered_blobs.h"
+#include "core/repo/recovery_from_sources.h"
 #include "core/store/config.h"
 #include "core/store/journal_names.h"
 #include "core/store/pack_mend.h"
@@ -281,14 +282,12 @@ Status RepairRun::RecoverBlobs(const SessionId& session, CheckResult& state) {
 
 StatusOr<uint64_t> RepairRun::RecoverOnce(const SessionId& session, const CheckResult& state) {
   ASSIGN_OR_RETURN(const std::vector<BlobRef> wanted, Wanted(state.lost));
-  RecoveredBlobs blobs(repository_, session, wanted, options_.dry_run);
+  RecoveredBlobs blobs(repository_, session, wanted, options_.dry_run, options_.stop);
   // A pack whose end is lost may still have them, where the index knows it.
   RETURN_IF_ERROR(RecoverFromRepository(repository_, blobs));
   uint64_t before = blobs.found();
-  std::set<std::string> paths;
-  for (const AffectedPath& affected : state.affected) paths.insert(affected.path);
-  RETURN_IF_ERROR(
-      RecoverFromFiles(repository_, {paths.begin(), paths.end()}, options_.stop, blobs));
+  RETURN_IF_ERROR(RecoverFromSources(repository_, state.affected,
+                                     {.threads = options_.threads, .stop = options_.stop}, blobs));
   result_.blobs_from_sources += blobs.found() - before;
   before = blobs.found();
   for (Repository* const from : options_.from) {

@@ -43,10 +43,10 @@ struct RepairResult {
 };
 
 // Reads everything, and mends, in this order: what stands twice, from the other copy; packs, by
-// their parity, bit for bit; blobs, from the files that the snapshots name, where these still hold
-// them, then from other repositories: these go into new packs, and damaged packs are replaced, as
-// prune does it. No snapshot is removed, and nothing that can still be read. ABORTED if a prune or
-// another repair is at work. After an error what was mended stays so.
+// their parity, bit for bit; blobs, from the files and directories that the snapshots name, where
+// these still give them, then from other repositories: these go into new packs, and damaged packs
+// are replaced, as prune does it. No snapshot is removed, and nothing that can still be read.
+// ABORTED if a prune or another repair is at work. After an error what was mended stays so.
 StatusOr<RepairResult> Repair(Repository& repository, const RepairOptions& options);
 
 }  // namespace cairn

@@ -4,10 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
-
-#include "core/repo/source_rules.h"
 
 namespace cairn {
 namespace {
@@ -32,39 +29,10 @@ bool IsThere(TargetDirectory& directory, const std::string& name) {
 
 }  // namespace
 
-Status SparedPaths::AddRule(std::string_view line) {
-  constexpr std::string_view kIfPresent = "# if-present ";
-  constexpr std::string_view kLargerThan = "# larger-than ";
-  if (line.empty() || line == "# one-file-system") return OkStatus();
-  if (line == "# caches") {
-    caches_ = true;
-  } else if (line.starts_with(kIfPresent)) {
-    if_present_.emplace_back(line.substr(kIfPresent.size()));
-  } else if (line.starts_with(kLargerThan)) {
-    line.remove_prefix(kLargerThan.size());
-    uint64_t limit = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), limit);
-    if (error != std::errc() || end != line.data() + line.size()) {
-      return InvalidArgument("the snapshot's rules name no size: " + std::string(line));
-    }
-    larger_than_ = limit;
-  } else if (line.starts_with("# ")) {
-    return InvalidArgument("the snapshot was made by a rule that is not known: " +
-                           std::string(line));
-  } else {
-    return excludes_.Add(line);
-  }
-  return OkStatus();
-}
-
 StatusOr<SparedPaths> SparedPaths::Load(BlobSource& source, const SnapshotObject& object) {
   SparedPaths spared;
   ASSIGN_OR_RETURN(const Bytes rules, ReadLongList(object.excludes, source));
-  for (std::string_view rest = AsText(rules); !rest.empty();) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    RETURN_IF_ERROR(spared.AddRule(rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  ASSIGN_OR_RETURN(spared.rules_, ParseRules(AsText(rules)));
   for (const LongList* list : {&object.errors, &object.skipped}) {
     ASSIGN_OR_RETURN(const Bytes bytes, ReadLongList(*list, source));
     ASSIGN_OR_RETURN(std::vector<PathNote> notes, DecodePathNotes(bytes));
@@ -79,13 +47,18 @@ StatusOr<SparedPaths> SparedPaths::Load(BlobSource& source, const SnapshotObject
 StatusOr<bool> SparedPaths::LeavesOut(TargetDirectory& directory, const std::string& name,
                                       const std::string& path, const FileStatus& status) const {
   const bool is_directory = status.type == EntryType::kDirectory;
-  if (IsNoted(path) || excludes_.Matches(path, is_directory)) return true;
-  if (status.type == EntryType::kFile && larger_than_ && status.size > *larger_than_) return true;
-  if (!is_directory || (!caches_ && if_present_.empty())) return false;
+  if (IsNoted(path) || rules_.excludes.Matches(path, is_directory)) return true;
+  if (status.type == EntryType::kFile && rules_.exclude_larger_than &&
+      status.size > *rules_.exclude_larger_than) {
+    return true;
+  }
+  const std::vector<std::string>& marks = rules_.exclude_if_present;
+  if (!is_directory || (!rules_.exclude_caches && marks.empty())) return false;
   ASSIGN_OR_RETURN(const auto child, directory.ExistingDirectory(name));
   const auto is_there = [&](const std::string& mark) { return IsThere(*child, mark); };
-  if (std::any_of(if_present_.begin(), if_present_.end(), is_there)) return true;
-  return caches_ && AsText(ReadStart(*child, kCacheTagName, kCacheTag.size(), 0)) == kCacheTag;
+  if (std::any_of(marks.begin(), marks.end(), is_there)) return true;
+  return rules_.exclude_caches &&
+         AsText(ReadStart(*child, kCacheTagName, kCacheTag.size(), 0)) == kCacheTag;
 }
 
 bool HoldsRepository(TargetDirectory& directory, const RepositoryId& repository) {

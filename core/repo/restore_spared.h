@@ -3,19 +3,15 @@
 // places that could not be read, other mounts.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "core/base/blob.h"
 #include "core/base/ids.h"
 #include "core/base/status.h"
-#include "core/fs/exclude.h"
 #include "core/fs/target.h"
 #include "core/repo/snapshot_object.h"
+#include "core/repo/source_rules.h"
 
 namespace cairn {
 
@@ -33,12 +29,7 @@ class SparedPaths {
                            const std::string& path, const FileStatus& status) const;
 
  private:
-  Status AddRule(std::string_view line);
-
-  PatternList excludes_;
-  bool caches_ = false;
-  std::vector<std::string> if_present_;
-  std::optional<uint64_t> larger_than_;
+  SourceRules rules_;
   absl::flat_hash_set<std::string> noted_;
 };
 

@@ -40,18 +40,6 @@ std::vector<std::string> DistinctSources(std::vector<std::string> paths) {
   return distinct;
 }
 
-std::string RulesText(const SourceRules& rules) {
-  std::string text;
-  for (const std::string& pattern : rules.excludes.patterns()) text += pattern + "\n";
-  if (rules.exclude_caches) text += "# caches\n";
-  for (const std::string& name : rules.exclude_if_present) text += "# if-present " + name + "\n";
-  if (rules.exclude_larger_than) {
-    text += "# larger-than " + std::to_string(*rules.exclude_larger_than) + "\n";
-  }
-  if (rules.one_file_system) text += "# one-file-system\n";
-  return text;
-}
-
 std::string CacheScope(const SnapshotOptions& options, const std::vector<std::string>& paths) {
   std::string scope = options.labels.host;
   scope += '\0';

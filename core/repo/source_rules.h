@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/status.h"
 #include "core/fs/exclude.h"
 
 namespace cairn {
@@ -24,6 +25,11 @@ struct SourceRules {
   std::optional<uint64_t> exclude_larger_than;  // files, bytes
   bool one_file_system = false;
 };
+
+// As a snapshot keeps them: a line each, patterns as they are, the others after "# "
+// (docs/format.md). ParseRules gives INVALID_ARGUMENT for a rule that is not known.
+std::string RulesText(const SourceRules& rules);
+StatusOr<SourceRules> ParseRules(std::string_view text);
 
 // Why the open `directory` is kept without what is in it; nothing if it is kept whole.
 // `crosses_mount`: it lies in another file system than its source. Thread-safe.

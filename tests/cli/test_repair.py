@@ -100,6 +100,7 @@ class RepairTest(CairnTest):
         self.assertEqual(self.cairn("cat", f"latest:{self.source}/other"), "text")
 
     def test_what_is_below_a_lost_directory_cannot_be_judged(self):
+        shutil.rmtree(self.source)
         for pack in self.files(""):
             if pack != self.largest():
                 pack.unlink()
@@ -108,6 +109,17 @@ class RepairTest(CairnTest):
             self.assertEqual(done["affected_paths"], [{
                 "snapshot": self.id, "path": str(self.source), "unknown_below": True}])
             self.assertIn("cannot be judged", self.cairn(*command, code=FAILED))
+
+    def test_lost_directories_are_made_anew_from_the_live_ones(self):
+        for pack in self.files(""):
+            if pack != self.largest():
+                pack.unlink()
+        dry = self.summary("repair", "-n")
+        self.assertGreater(dry["blobs_from_sources"], 0)
+        done = self.summary("repair")
+        self.assertGreater(done["blobs_from_sources"], 1)
+        self.assertEqual((done["blobs_missing"], done["damages_left"]), (0, []))
+        self.expect_sound()
 
     def test_the_configuration_and_the_journal_are_mended(self):
         for path in [self.repo / "config", *sorted((self.repo / "journal").glob("0*"))]:

@@ -1,96 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is damaged is mended from the first of parity, the sources and other repositories that has
 // it, and what cannot be mended is named; nothing is made worse.
-#include "core/repo/repair.h"
-
 #include <filesystem>
 #include <set>
 
 #include "core/repo/prune.h"
-#include "core/store/pack.h"
 #include "core/store/parity.h"
 #include "core/store/sessions.h"
-#include "tests/repo/restore_fixture.h"
-#include "tests/support/encryption.h"
+#include "tests/repo/repair_fixture.h"
 
 namespace cairn::testing {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-class RepairTest : public RestoreTest {
- protected:
-  void TakeFiles() {
-    Write(Source("a"), Noise(300'000, 1));
-    Write(Source("folder/b"), Noise(100'000, 2));
-    Write(Source("folder/c"), "text");
-    id_ = Take();
-  }
-
-  static bool IsPack(const std::string& path) {
-    return path.starts_with("packs/") && path.size() > sizeof("packs/xx/") &&
-           !path.ends_with(".par");
-  }
-  std::vector<std::string> Packs() const {
-    std::vector<std::string> packs;
-    for (const std::string& path : repository_files_.AllPaths()) {
-      if (IsPack(path)) packs.push_back(path);
-    }
-    return packs;
-  }
-  Bytes ContentOf(const std::string& path) {
-    const StatusOr<Bytes> bytes = ReadWholeFile(repository_files_, path, kGiB);
-    EXPECT_OK(bytes);
-    return bytes.ok() ? *bytes : Bytes{};
-  }
-  void Damage(const std::string& path, const std::function<void(Bytes&)>& edit) {
-    ASSERT_OK(repository_files_.Damage(path, edit));
-  }
-  // More than parity mends, in the middle, where the content of files is.
-  void Ruin(const std::string& path) {
-    Damage(path, [](Bytes& bytes) {
-      std::fill(bytes.begin() + static_cast<ptrdiff_t>(bytes.size() / 8),
-                bytes.begin() + static_cast<ptrdiff_t>(bytes.size() / 2), uint8_t{0xaa});
-    });
-  }
-
-  void Reopen() {
-    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, TestRepositoryOptions()));
-  }
-  RepairResult Mend(RepairOptions options = {}) {
-    options.threads = 1;
-    StatusOr<RepairResult> result = Repair(*repository_, options);
-    EXPECT_OK(result);
-    return result.ok() ? *std::move(result) : RepairResult{};
-  }
-  CheckResult CheckAll(Repository& repository) {
-    CheckOptions options;
-    options.threads = 1;
-    options.read_data.kind = ReadSubset::Kind::kAll;
-    StatusOr<CheckResult> result = Check(repository, options);
-    EXPECT_OK(result);
-    return result.ok() ? *std::move(result) : CheckResult{};
-  }
-  // By a process that has just come.
-  void ExpectSound() {
-    Reopen();
-    const CheckResult result = CheckAll(*repository_);
-    for (const struct Damage& damage : result.damages) {
-      ADD_FAILURE() << damage.object << ": " << damage.what;
-    }
-    EXPECT_EQ(result.packs_without_parity, 0U);
-  }
-  void ExpectRestores() {
-    std::filesystem::remove_all(Target());
-    RestoreAll(Place(id_));
-    EXPECT_EQ(Read(Target("a")), Noise(300'000, 1));
-    EXPECT_EQ(Read(Target("folder/b")), Noise(100'000, 2));
-    EXPECT_EQ(Read(Target("folder/c")), "text");
-  }
-
-  SnapshotId id_;
-};
 
 TEST_F(RepairTest, WithoutDamageNothingIsWritten) {
   TakeFiles();
