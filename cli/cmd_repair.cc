@@ -15,6 +15,7 @@
 #include "cli/progress_line.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "core/repo/put_back.h"
 #include "core/repo/repair.h"
 
 namespace cairn {
@@ -26,13 +27,18 @@ struct OtherRepository {
   std::unique_ptr<Repository> repository;
 };
 
-// Its index is kept in memory: a copy of the repository would share the one in the cache. If it is
-// encrypted, what opens the damaged one must open it: other keys would mean other ids.
-StatusOr<OtherRepository> OpenOther(const Context& context, const std::string& name) {
+StatusOr<OtherRepository> OpenOtherDirectory(const std::string& name) {
   OtherRepository other;
   StatusOr<std::unique_ptr<FileSystem>> fs = OpenPosixFileSystem(name, /*create=*/false);
   if (!fs.ok()) return WithExitCode(Annotate(fs.status(), "--from"), ExitCode::kNoRepository);
   other.fs = *std::move(fs);
+  return other;
+}
+
+// Its index is kept in memory: a copy of the repository would share the one in the cache. If it is
+// encrypted, what opens the damaged one must open it: other keys would mean other ids.
+StatusOr<OtherRepository> OpenOther(const Context& context, const std::string& name) {
+  ASSIGN_OR_RETURN(OtherRepository other, OpenOtherDirectory(name));
   RepositoryOptions options;
   options.beside_damage = true;
   options.credential = [&context] { return context.ReadCredential(); };
@@ -53,6 +59,9 @@ class RepairCommand : public Command {
   bool WritesJsonLines() const override { return true; }
 
  private:
+  // For a repository that cannot be opened.
+  StatusOr<uint64_t> PutBack(Context& context);
+  StatusOr<RepairResult> Mend(Context& context, Repository& repository);
   ExitCode Verdict(const RepairResult& result) const;
   Json JsonOfResult(const RepairResult& result, double seconds) const;
   void PrintResult(Output& output, const RepairResult& result, double seconds) const;
@@ -66,11 +75,17 @@ CLI::App* RepairCommand::Declare(CLI::App& app) {
       app, "repair", kCaringGroup, "Mend what is damaged",
       "Reads everything, and mends what is damaged: from a second copy, from parity, from the "
       "files\n"
-      "that were snapshotted, where they still hold what was lost, and from other repositories. "
-      "It\n"
-      "removes no snapshot and nothing that can still be read; what cannot be mended is named by\n"
-      "snapshot and path, and the exit code is 1 then. Exit code 11 says that a prune or another\n"
-      "repair runs.",
+      "and directories that were snapshotted, where they still give what was lost, and from other\n"
+      "repositories. It removes no snapshot and nothing that can still be read; what cannot be\n"
+      "mended is named by snapshot and path, and the exit code is 1 then. Exit code 11 says that "
+      "a\n"
+      "prune or another repair runs.\n"
+      "\n"
+      "A copy of the repository, given with --from, also gives back the configuration, records "
+      "of\n"
+      "the journal and keys that are lost in both copies, where what is left proves that they "
+      "were\n"
+      "here. Snapshots that only the copy has are not added.",
       "  cairn repair --dry-run\n"
       "  cairn repair --from /mnt/copy/of/the/repository\n");
   AddList(*command, "--from", "REPO", from_, "Another repository that may have what is lost");
@@ -96,6 +111,7 @@ Json RepairCommand::JsonOfResult(const RepairResult& result, double seconds) con
   json["dry_run"] = dry_run_;
   json["damages_found"] = result.damages_found;
   json["copies_mended"] = result.copies_mended;
+  json["objects_from_others"] = result.objects_from_others;
   json["packs_mended"] = result.packs_mended;
   json["bytes_mended"] = result.bytes_mended;
   json["parity_made"] = result.parity_made;
@@ -132,6 +148,10 @@ void RepairCommand::PrintResult(Output& output, const RepairResult& result, doub
             absl::StrFormat("%s by parity (%s), %s from the other copy",
                             Count(result.packs_mended, "pack"), FormatBytes(result.bytes_mended),
                             Count(result.copies_mended, "object")));
+  if (result.objects_from_others > 0) {
+    facts.Add("Put back", absl::StrFormat("%s from other repositories",
+                                          Count(result.objects_from_others, "object")));
+  }
   facts.Add("Recovered", absl::StrFormat("%s from the sources, %s from other repositories",
                                          Count(result.blobs_from_sources, "blob"),
                                          Count(result.blobs_from_others, "blob")));
@@ -146,9 +166,44 @@ void RepairCommand::PrintResult(Output& output, const RepairResult& result, doub
   if (dry_run_) output.PrintLine("dry run: nothing was changed");
 }
 
-StatusOr<ExitCode> RepairCommand::Run(Context& context) {
+// Exit code 11 if another one is at work.
+Status AsNotLocked(const Status& status) {
+  if (status.code() != StatusCode::kAborted) return status;
+  return WithExitCode(Annotate(status,
+                               "a prune or another repair is at work on this repository; try again "
+                               "later"),
+                      ExitCode::kNotLocked);
+}
+
+// What opening a repository fails with that has lost what everything rests on.
+bool IsLoss(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kNotFound;
+}
+
+StatusOr<uint64_t> RepairCommand::PutBack(Context& context) {
+  ASSIGN_OR_RETURN(FileSystem * fs, context.OpenDirectory(/*create=*/false));
+  std::vector<OtherRepository> others;
+  std::vector<std::unique_ptr<ObjectStore>> stores;
+  PutBackOptions options;
+  for (const std::string& name : from_) {
+    ASSIGN_OR_RETURN(OtherRepository other, OpenOtherDirectory(name));
+    stores.push_back(NewLocalObjectStore(*other.fs));
+    options.from.push_back(stores.back().get());
+    others.push_back(std::move(other));
+  }
+  options.dry_run = dry_run_;
+  options.on_mended = [&](const std::string& what) {
+    if (!context.output().json()) context.output().Note(1, what);
+  };
+  StatusOr<uint64_t> count = PutBackLost(
+      *fs, [&context] { return context.ReadCredential(); }, options);
+  if (count.status().code() == StatusCode::kAborted) return AsNotLocked(count.status());
+  return count;
+}
+
+StatusOr<RepairResult> RepairCommand::Mend(Context& context, Repository& repository) {
   Output& output = context.output();
-  ASSIGN_OR_RETURN(Repository * repository, context.OpenRepository());
   std::vector<OtherRepository> others;
   RepairOptions options;
   for (const std::string& name : from_) {
@@ -164,32 +219,51 @@ StatusOr<ExitCode> RepairCommand::Run(Context& context) {
   options.on_mended = [&](const std::string& what) {
     if (!output.json()) output.Note(1, what);
   };
+  const ProgressLine line(output, context.options().progress,
+                          [&] { return ProgressState{.phase = phase.load(), .item = ""}; });
+  StatusOr<RepairResult> result = Repair(repository, options);
+  if (!result.ok()) return AsNotLocked(result.status());
+  return result;
+}
+
+StatusOr<ExitCode> RepairCommand::Run(Context& context) {
+  Output& output = context.output();
   const auto start = std::chrono::steady_clock::now();
-  StatusOr<RepairResult> result;
-  {
-    const ProgressLine line(output, context.options().progress,
-                            [&] { return ProgressState{.phase = phase.load(), .item = ""}; });
-    result = Repair(*repository, options);
+  StatusOr<Repository*> repository = context.OpenRepository();
+  uint64_t put_back = 0;
+  if (!from_.empty() && !repository.ok() && IsLoss(repository.status())) {
+    const StatusOr<uint64_t> count = PutBack(context);
+    // There is no repository, or nothing tells which one it is.
+    if (count.status().code() == StatusCode::kNotFound) return repository.status();
+    RETURN_IF_ERROR(count.status());
+    put_back = *count;
+    if (put_back == 0 || !dry_run_) repository = context.OpenRepository();
   }
-  if (result.status().code() == StatusCode::kAborted) {
-    return WithExitCode(Annotate(result.status(),
-                                 "a prune or another repair is at work on this repository; try "
-                                 "again later"),
-                        ExitCode::kNotLocked);
+  RepairResult result;
+  if (repository.ok()) {
+    ASSIGN_OR_RETURN(result, Mend(context, **repository));
+  } else if (put_back == 0 || !dry_run_) {
+    return repository.status();
   }
-  if (!result.ok()) return result.status();
+  result.objects_from_others += put_back;
+  result.damages_found += put_back;
+  result.ends_with_objects = result.ends_with_objects || !repository.ok();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (output.json()) {
-    output.PrintJson(JsonOfResult(*result, took.count()));
+    output.PrintJson(JsonOfResult(result, took.count()));
   } else {
-    PrintResult(output, *result, took.count());
+    PrintResult(output, result, took.count());
   }
-  const ExitCode code = Verdict(*result);
+  if (result.ends_with_objects) {
+    output.Note(0, "what else is damaged can be seen once this is put back");
+    return ExitCode::kDone;
+  }
+  const ExitCode code = Verdict(result);
   if (code != ExitCode::kDone) {
     output.Error(
         absl::StrFormat("%s cannot be mended, %s affected; what else is there can be restored",
-                        Count(result->blobs_missing, "blob"),
-                        Count(result->left.affected_snapshots.size(), "snapshot")));
+                        Count(result.blobs_missing, "blob"),
+                        Count(result.left.affected_snapshots.size(), "snapshot")));
   }
   return code;
 }

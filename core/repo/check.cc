@@ -29,7 +29,8 @@ void CheckConfig(Repository& repository, CheckFindings& findings) {
                                                 : StatusOr<RepositoryConfig>(file.status());
   constexpr char kMeaning[] =
       "; the sizes of chunks that it holds stand nowhere else, and nothing can be written without "
-      "it: put the file back from a copy of the repository. Snapshots can be read without it";
+      "it: `cairn repair --from COPY` puts it back from a copy of the repository. Snapshots can be "
+      "read without it";
   if (!config.ok()) {
     findings.Add({kConfigName, std::string(Message(config.status())) + kMeaning});
   } else if (config->id != repository.config().id) {
@@ -47,8 +48,9 @@ Status CheckKeys(Repository& repository, CheckFindings& findings) {
   for (const StoredKey& stored : keys) {
     if (!stored.key.ok()) {
       findings.Add({stored.name, std::string(Message(stored.key.status())) +
-                                     "; put the file back from a copy of the repository, or remove "
-                                     "it and add the password or key file again"});
+                                     "; `cairn repair --from COPY` puts it back from a copy of the "
+                                     "repository, or remove it and add the password or key file "
+                                     "again"});
     } else if (stored.key->repository != repository.config().id) {
       findings.Add({stored.name, "it is a key of another repository"});
     } else if (!stored.damage.empty()) {

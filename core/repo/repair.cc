@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "core/repo/base_places.h"
 #include "core/repo/prune.h"
+#include "core/repo/put_back.h"
 #include "core/repo/recovered_blobs.h"
 #include "core/repo/recovery_from_sources.h"
 #include "core/store/config.h"
@@ -54,6 +55,7 @@ class RepairRun {
   Status MendKeys(const SessionId& session);
   Status MendTwin(const RepositoryKeys& keys, const TwinMagic& magic, const std::string& name,
                   const SessionId& session);
+  Status PutBack(const SessionId& session);
   Status MendPacks(const SessionId& session);
   Status MendPack(PackMender& mender, const PackInfo& pack);
   Status MakeParity(PackMender& mender, const PackInfo& pack);
@@ -131,10 +133,14 @@ StatusOr<RepairResult> RepairRun::Run() {
     ASSIGN_OR_RETURN(const Turn turn, TakeTurn());
     const SessionId session = turn.session != nullptr ? turn.session->id() : SessionId{};
     Phase("checking");
+    RETURN_IF_ERROR(PutBack(session));
+    const uint64_t objects = result_.objects_from_others;
+    result_.damages_found = objects;
+    if (result_.ends_with_objects) return std::move(result_);
     ReadSubset all;
     all.kind = ReadSubset::Kind::kAll;
     ASSIGN_OR_RETURN(result_.left, CheckAgain(std::move(all)));
-    result_.damages_found = result_.left.damages.size();
+    result_.damages_found = result_.left.damages.size() + (options_.dry_run ? 0 : objects);
     damaged_ = result_.left.damaged_packs;
     Phase("mending");
     RETURN_IF_ERROR(MendTwins(session));
@@ -200,6 +206,24 @@ Status RepairRun::MendTwin(const RepositoryKeys& keys, const TwinMagic& magic,
   }
   ++result_.copies_mended;
   Told(name + ": from its other copy");
+  return OkStatus();
+}
+
+// What the repository could be opened without, as this user's index remembers what it said.
+Status RepairRun::PutBack(const SessionId& session) {
+  if (options_.from.empty()) return OkStatus();
+  std::unique_ptr<FileLock> lock;
+  if (repository_.keys().sealed() && !options_.dry_run) {
+    ASSIGN_OR_RETURN(lock, LockForKeys(repository_.fs()));
+  }
+  PutBackOptions options;
+  for (Repository* const from : options_.from) options.from.push_back(&from->store());
+  options.dry_run = options_.dry_run;
+  options.on_mended = options_.on_mended;
+  ASSIGN_OR_RETURN(result_.objects_from_others,
+                   PutBackObjects(repository_.store(), repository_.keys(), session, options));
+  const bool is_back = result_.objects_from_others == 0 || !options_.dry_run;
+  result_.ends_with_objects = !is_back && !repository_.journal().ReadState().ok();
   return OkStatus();
 }
 

@@ -172,8 +172,8 @@ std::string Salvage::Describe() const {
         lost_records, found_packs, found_snapshots);
   }
   return text +
-         ". Nothing can be written until the damaged file is put back from a copy of the "
-         "repository; what is whole can be read and restored";
+         ". Nothing can be written until what is damaged is put back: `cairn repair --from COPY` "
+         "takes it from a copy of the repository; what is whole can be read and restored";
 }
 
 StatusOr<Salvage> SalvageJournal(Journal& journal, ObjectStore& store, const RepositoryKeys& keys,

@@ -66,8 +66,9 @@ StatusOr<OpenedKeys> OpenKeys(ObjectStore& store, const Credential& credential) 
   ASSIGN_OR_RETURN(const std::vector<StoredKey> keys, ListKeys(store));
   if (keys.empty()) {
     return DataLoss(
-        "the repository is encrypted, and its folder \"keys\" is empty or gone: put it back from a "
-        "copy of the repository");
+        "the repository is encrypted, and its folder \"keys\" is empty or gone: `cairn repair "
+        "--from "
+        "COPY` puts a key back from a copy of the repository");
   }
   Status failure;
   for (const StoredKey& stored : keys) {

@@ -121,6 +121,81 @@ class RepairTest(CairnTest):
         self.assertEqual((done["blobs_missing"], done["damages_left"]), (0, []))
         self.expect_sound()
 
+    def records(self):
+        return sorted((self.repo / "journal").glob("0*"))
+
+    def copy(self):
+        copy = self.root / "copy"
+        shutil.copytree(self.repo, copy)
+        return copy
+
+    def test_what_is_lost_in_both_copies_comes_from_a_copy_of_the_repository(self):
+        self.write("other", "more")
+        self.snapshot()
+        copy = self.copy()
+        for path in [self.repo / "config", *self.records()]:
+            whole = path.read_bytes()
+            self.overwrite(path, 100, 8)
+            self.overwrite(path, 4196, 8)
+            self.fails(FAILED, "repair")
+            dry = self.summary("repair", "--dry-run", "--from", copy)
+            self.assertEqual(dry["objects_from_others"], 1)
+            self.assertNotEqual(path.read_bytes(), whole)
+            done = self.summary("repair", "--from", copy)
+            self.assertEqual((done["objects_from_others"], done["damages_left"]), (1, []))
+            self.assertEqual(path.read_bytes(), whole)
+        self.records()[0].unlink()
+        (self.repo / "config").unlink()
+        self.assertIn("Put back", self.cairn("repair", "--from", copy))
+        self.expect_sound()
+
+    def test_check_says_that_a_copy_helps(self):
+        for path in [self.repo / "config", self.records()[-1]]:
+            whole = path.read_bytes()
+            path.write_bytes(bytes(len(whole)))
+            self.assertIn("`cairn repair --from COPY`", self.cairn("check", code=FAILED))
+            path.write_bytes(whole)
+
+    def test_another_repository_puts_nothing_back(self):
+        other = self.root / "other"
+        self.cairn("init", "-q", "-r", other)
+        self.cairn("snapshot", "-q", "-r", other, self.source)
+        for path in [self.repo / "config", self.records()[-1]]:
+            whole = path.read_bytes()
+            path.write_bytes(bytes(len(whole)))
+            self.fails(FAILED, "repair", "--from", other)
+            self.assertEqual(path.read_bytes(), bytes(len(whole)))
+            path.write_bytes(whole)
+        self.expect_sound()
+
+    def test_a_snapshot_that_only_the_copy_has_stays_there(self):
+        self.write("other", "more")
+        self.snapshot()
+        copy = self.copy()
+        shutil.rmtree(self.cache)
+        self.records()[-1].unlink()
+        self.assertEqual(self.summary("repair", "--from", copy)["objects_from_others"], 0)
+        self.assertEqual(self.ids(), [self.id])
+
+    def test_of_an_encrypted_repository_too(self):
+        key = self.root / "key"
+        shutil.rmtree(self.repo)
+        self.cairn("init", "-q", "--encrypt", "--new-key-file", key)
+        self.cairn("snapshot", "-q", "--key-file", key, self.source)
+        copy = self.copy()
+        damaged = [self.repo / "config", *self.records(), *(self.repo / "keys").iterdir()]
+        for path in damaged:
+            whole = path.read_bytes()
+            path.write_bytes(whole[:96] + bytes(len(whole) - 96))
+            self.fails(FAILED, "repair", "--key-file", key)
+            done = self.summary("repair", "--key-file", key, "--from", copy)
+            self.assertEqual((done["objects_from_others"], done["damages_left"]), (1, []))
+            self.assertEqual(path.read_bytes(), whole)
+        for path in damaged[:1] + damaged[2:]:
+            path.unlink()
+        done = self.summary("repair", "--key-file", key, "--from", copy)
+        self.assertEqual((done["objects_from_others"], done["damages_left"]), (2, []))
+
     def test_the_configuration_and_the_journal_are_mended(self):
         for path in [self.repo / "config", *sorted((self.repo / "journal").glob("0*"))]:
             whole = path.read_bytes()

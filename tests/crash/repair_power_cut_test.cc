@@ -16,9 +16,11 @@
 #include "core/base/memory_file_system.h"
 #include "core/base/random.h"
 #include "core/repo/check.h"
+#include "core/repo/put_back.h"
 #include "core/repo/repair.h"
 #include "core/repo/repository.h"
 #include "core/repo/snapshot.h"
+#include "core/store/object_store.h"
 #include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
 
@@ -134,6 +136,43 @@ TEST_P(RepairPowerCutTest, AfterAnyOperationNothingIsWorse) {
     SCOPED_TRACE("cut after operation " + std::to_string(n));
     VerifyCutAfter(n, before, {.policy = GetParam(), .seed = n});
     if (HasFailure()) return;
+  }
+  RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
+}
+
+TEST_P(RepairPowerCutTest, WhatIsPutBackFromACopyIsFinishedByTheNext) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    WriteNoise("one", 5'000, seed);
+    Snapshot();
+  }
+  const std::unique_ptr<MemoryFileSystem> copy =
+      disk_.CrashedAt(disk_.operation_count(), {.policy = CrashPolicy::kKeepAll});
+  const std::unique_ptr<ObjectStore> from = NewLocalObjectStore(*copy);
+  PutBackOptions options;
+  options.from = {from.get()};
+  const auto credential = testing::TestRepositoryOptions().credential;
+  std::vector<std::string> records;
+  for (const std::string& path : disk_.AllPaths()) {
+    if (path.starts_with("journal/0")) records.push_back(path);
+  }
+  ASSERT_EQ(records.size(), 4U);
+  for (const std::string& path : {std::string("config"), records[0], records[2]}) {
+    Zero(path, 0, 100'000);
+  }
+  ASSERT_OK(disk_.Unlink(records[1]));
+
+  const size_t begin = disk_.operation_count();
+  ASSERT_OK_AND_ASSIGN(const uint64_t count, PutBackLost(disk_, credential, options));
+  EXPECT_EQ(count, 4U);
+  for (size_t n = begin; n <= disk_.operation_count(); ++n) {
+    SCOPED_TRACE("cut after operation " + std::to_string(n));
+    const auto disk = disk_.CrashedAt(n, {.policy = GetParam(), .seed = n});
+    ASSERT_OK(PutBackLost(*disk, credential, options).status());
+    ASSERT_OK_AND_ASSIGN(const auto repository,
+                         Repository::Open(*disk, testing::TestRepositoryOptions()));
+    EXPECT_TRUE(CheckAll(*repository).clean());
+    ASSERT_OK_AND_ASSIGN(const auto snapshots, repository->Snapshots());
+    EXPECT_EQ(snapshots.size(), 4U);
   }
   RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
 }
