@@ -73,19 +73,15 @@ class RepairCommand : public Command {
 CLI::App* RepairCommand::Declare(CLI::App& app) {
   CLI::App* command = AddCommand(
       app, "repair", kCaringGroup, "Mend what is damaged",
-      "Reads everything, and mends what is damaged: from a second copy, from parity, from the "
-      "files\n"
-      "and directories that were snapshotted, where they still give what was lost, and from other\n"
-      "repositories. It removes no snapshot and nothing that can still be read; what cannot be\n"
-      "mended is named by snapshot and path, and the exit code is 1 then. Exit code 11 says that "
-      "a\n"
-      "prune or another repair runs.\n"
+      "Reads everything, and mends what is damaged: from a second copy, from parity, from the\n"
+      "files and directories that were snapshotted, where they still give what was lost, and\n"
+      "from other repositories. It removes no snapshot and nothing that can still be read; what\n"
+      "cannot be mended is named by snapshot and path, and the exit code is 1 then. Exit code\n"
+      "11 says that a prune or another repair runs.\n"
       "\n"
-      "A copy of the repository, given with --from, also gives back the configuration, records "
-      "of\n"
-      "the journal and keys that are lost in both copies, where what is left proves that they "
-      "were\n"
-      "here. Snapshots that only the copy has are not added.",
+      "A copy of the repository, given with --from, also gives back the configuration, records\n"
+      "of the journal and keys that are lost in both copies, where what is left proves that\n"
+      "they were here. Snapshots that only the copy has are not added.",
       "  cairn repair --dry-run\n"
       "  cairn repair --from /mnt/copy/of/the/repository\n");
   AddList(*command, "--from", "REPO", from_, "Another repository that may have what is lost");

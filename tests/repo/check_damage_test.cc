@@ -434,8 +434,8 @@ TEST_F(CheckDamageTest, StrayFilesAreNoDamage) {
   create("notes.txt");
   create("journal/README");
   create("journal/00000000000000000001");
-  create("packs/README");
   create(FilesOf(repository_files_, "packs/")[0].substr(0, 8) + "/short");
+  create("packs/README");
   const Outcome outcome = CheckDisk(repository_files_);
   ASSERT_NE(outcome.repository, nullptr);
   EXPECT_THAT(outcome.result.damages, IsEmpty());
