@@ -5,6 +5,7 @@ in a temporary directory."""
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import tempfile
@@ -109,6 +110,13 @@ class CairnTest(unittest.TestCase):
     def snapshot(self, *options, of=None):
         """Snapshots the source directory, or `of`; its id."""
         return self.summary("snapshot", of or self.source, *options)["snapshot_id"]
+
+    def open_terminal(self):
+        """Both ends of a new terminal. A chroot may have none to give."""
+        try:
+            return pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no terminal to be had here: {error}")
 
     def paths(self, snapshot="latest"):
         """The names in a snapshot of the source directory, relative to it."""

@@ -5,7 +5,6 @@
 import json
 import os
 import pathlib
-import pty
 import re
 import shutil
 import subprocess
@@ -149,10 +148,7 @@ class EnvironmentTest(CairnTest):
 class OutputTest(CairnTest):
     def on_terminal(self, *arguments, env=None):
         """Runs with a terminal as standard output and error; what it showed."""
-        try:
-            master, slave = pty.openpty()
-        except OSError as error:
-            self.skipTest(f"no terminal to be had here: {error}")
+        master, slave = self.open_terminal()
         process = subprocess.Popen([BINARY, *map(str, arguments)], stdin=subprocess.DEVNULL,
                                    stdout=slave, stderr=slave, cwd=self.root,
                                    env={**self.env, "TERM": "xterm", **(env or {})})

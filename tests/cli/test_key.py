@@ -33,6 +33,8 @@ class KeyTest(CairnTest):
 
     def on_terminal(self, answers, *arguments):
         """Runs cairn on a terminal of its own and answers its questions; exit code and output."""
+        for end in self.open_terminal():  # which tells whether there are any
+            os.close(end)
         pid, terminal = pty.fork()
         if pid == 0:
             os.execve(BINARY, [BINARY, *map(os.fspath, arguments)], self.env)

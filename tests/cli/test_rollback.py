@@ -3,7 +3,6 @@
 """cairn rollback."""
 
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -130,7 +129,7 @@ class RollbackTest(CairnTest):
 
     def on_terminal(self, answer, *arguments, **more):
         """Exit code and what the terminal showed. Without an answer it is interrupted."""
-        master, slave = pty.openpty()
+        master, slave = self.open_terminal()
         process = subprocess.Popen([BINARY, "rollback", *map(str, arguments)], stdin=slave,
                                    stdout=subprocess.PIPE, stderr=slave, env=self.env, **more)
         os.close(slave)
