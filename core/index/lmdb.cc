@@ -63,11 +63,14 @@ int OpenEnv(const std::string& directory, uint64_t map_bytes, size_t tables, Uni
 StatusOr<std::unique_ptr<Env>> Env::Open(const std::string& directory, uint64_t map_bytes,
                                          std::span<const TableSpec> tables) {
   UniqueEnv mdb_env;
-  int error = OpenEnv(directory, map_bytes, tables.size(), mdb_env);
+  int error = 0;
   // Less address space under ulimit -v, ThreadSanitizer and valgrind (which says EINVAL).
-  for (; (error == ENOMEM || error == EINVAL) && map_bytes / 2 >= kLeastMapBytes; map_bytes /= 2) {
+  for (bool is_least = false; !is_least; map_bytes /= 2) {
+    is_least = map_bytes / 2 < kLeastMapBytes;
+    if (!is_least && !AddressSpaceAllows(map_bytes)) continue;  // cheaper to know than to try
     mdb_env.reset();
-    error = OpenEnv(directory, map_bytes / 2, tables.size(), mdb_env);
+    error = OpenEnv(directory, map_bytes, tables.size(), mdb_env);
+    if (error != ENOMEM && error != EINVAL) break;
   }
   if (error != 0) return Annotate(ToStatus(error, "open"), directory);
 
