@@ -208,9 +208,9 @@ StatusOr<DecodedTwin> DecodeTwin(const RepositoryKeys& keys, const TwinMagic& ma
     return UnknownFlags(name, unknown);
   }
   if (((copy.flags & kFeatureSealed) != 0) != keys.sealed()) {
-    return DataLoss(absl::StrFormat(keys.sealed() ? "%s is not encrypted, though its repository is"
-                                                  : "%s is encrypted, though its repository is not",
-                                    name));
+    return DataLoss(absl::StrFormat("%s %s", name,
+                                    keys.sealed() ? "is not encrypted, though its repository is"
+                                                  : "is encrypted, though its repository is not"));
   }
   StatusOr<Twin> twin = Parse(keys, magic, copy);
   if (!twin.ok()) return Annotate(twin.status(), name);
