@@ -125,15 +125,13 @@ Status PackCheck::ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader)
   const PackInfo& info = pack.pack.entry->info;
   const PackFooter& footer = *pack.footer;
   const size_t end = std::min(first_frame + kFramesInPart, footer.frames.size());
-  auto blob = std::ranges::lower_bound(footer.blobs, first_frame, {}, &BlobInfo::frame);
+  auto next_blob = std::ranges::lower_bound(footer.blobs, first_frame, {}, &BlobInfo::frame);
   Bytes raw;
   for (auto number = static_cast<uint32_t>(first_frame); number < end; ++number) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
     const FrameInfo& frame = footer.frames[number];
-    const auto blobs = std::ranges::subrange(
-        blob, std::find_if(blob, footer.blobs.end(),
-                           [&](const BlobInfo& each) { return each.frame != number; }));
-    blob = blobs.end();
+    const auto first_blob = next_blob;
+    while (next_blob != footer.blobs.end() && next_blob->frame == number) ++next_blob;
 
     const StatusOr<Bytes> stored =
         ReadFrame(repository_.store(), repository_.keys(), info.name, number, frame);
@@ -147,8 +145,10 @@ Status PackCheck::ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader)
       pack.is_right = false;
       continue;
     }
-    const auto first_ordinal = static_cast<size_t>(blobs.begin() - footer.blobs.begin());
-    if (!VerifyBlobs(info.name, number, blobs, first_ordinal, raw)) pack.is_right = false;
+    const auto first_ordinal = static_cast<size_t>(first_blob - footer.blobs.begin());
+    if (!VerifyBlobs(info.name, number, {first_blob, next_blob}, first_ordinal, raw)) {
+      pack.is_right = false;
+    }
   }
   return OkStatus();
 }

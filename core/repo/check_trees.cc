@@ -165,8 +165,8 @@ Status TreeCheck::NeedChunk(const BlobId& id, uint64_t bytes) {
 Status TreeCheck::FindNeededChunks() {
   RETURN_IF_ERROR(CheckStop(options_.stop));
   std::ranges::sort(needed_chunks_);
-  const auto repeated = std::ranges::unique(needed_chunks_);
-  needed_chunks_.erase(repeated.begin(), repeated.end());
+  needed_chunks_.erase(std::unique(needed_chunks_.begin(), needed_chunks_.end()),
+                       needed_chunks_.end());
   ASSIGN_OR_RETURN(const auto reader, index_.Read());
   for (const NeededChunk& needed : needed_chunks_) {
     const BlobRef ref{BlobKind::kChunk, needed.id};

@@ -2,7 +2,7 @@
 #include "core/repo/put_back_journal.h"
 
 #include <algorithm>
-#include <ranges>
+#include <functional>
 #include <utility>
 
 #include "core/base/coding.h"
@@ -124,8 +124,9 @@ Status JournalPutBack::PutBackFolds() {
   }
   if (fold_ != 0 || records_.empty() || records_.contains(1)) return OkStatus();
   for (ObjectStore* const from : from_) {
-    ASSIGN_OR_RETURN(const std::vector<uint64_t> folds, ListFolds(*from));
-    for (const uint64_t number : folds | std::views::reverse) {
+    ASSIGN_OR_RETURN(std::vector<uint64_t> folds, ListFolds(*from));
+    std::ranges::reverse(folds);
+    for (const uint64_t number : folds) {
       // The newest one that stands here is what is read.
       if (!lost_folds_.empty() && number < lost_folds_.back()) break;
       if (number + 1 < records_.begin()->first) break;
@@ -155,7 +156,7 @@ StatusOr<bool> JournalPutBack::TryFold(ObjectStore& from, uint64_t number) {
 // The newest first: each tells the hash of the one before it. So the oldest comes last, and nobody
 // follows the journal into a gap that is not filled yet.
 Status JournalPutBack::PutBackRecords() {
-  std::map<uint64_t, std::vector<std::pair<ObjectStore*, ListedRecord>>> found;
+  std::map<uint64_t, std::vector<std::pair<ObjectStore*, ListedRecord>>, std::greater<>> found;
   for (ObjectStore* const from : from_) {
     ASSIGN_OR_RETURN(const std::vector<ListedRecord> records, ListRecords(*from));
     for (const ListedRecord& listed : records) {
@@ -164,7 +165,7 @@ Status JournalPutBack::PutBackRecords() {
       if (lost_.contains(number)) found[number].emplace_back(from, listed);
     }
   }
-  for (const auto& [number, candidates] : found | std::views::reverse) {
+  for (const auto& [number, candidates] : found) {
     for (const auto& [from, listed] : candidates) {
       ASSIGN_OR_RETURN(const bool done, TryRecord(*from, listed, lost_.at(number)));
       if (done) break;
