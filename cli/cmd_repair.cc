@@ -17,6 +17,7 @@
 #include "cli/text.h"
 #include "core/repo/put_back.h"
 #include "core/repo/repair.h"
+#include "core/store/twin_file.h"
 
 namespace cairn {
 namespace {
@@ -173,8 +174,7 @@ Status AsNotLocked(const Status& status) {
 
 // What opening a repository fails with that has lost what everything rests on.
 bool IsLoss(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable ||
-         status.code() == StatusCode::kNotFound;
+  return IsLostObject(status) || status.code() == StatusCode::kNotFound;
 }
 
 StatusOr<uint64_t> RepairCommand::PutBack(Context& context) {

@@ -21,8 +21,7 @@ namespace {
 
 // What a newer version wrote is none of our business.
 bool IsLostOrGone(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable ||
-         status.code() == StatusCode::kNotFound;
+  return IsLostObject(status) || status.code() == StatusCode::kNotFound;
 }
 
 StatusOr<Bytes> WholeConfig(ObjectStore& store, const RepositoryKeys& keys) {
@@ -30,10 +29,7 @@ StatusOr<Bytes> WholeConfig(ObjectStore& store, const RepositoryKeys& keys) {
   ASSIGN_OR_RETURN(const RepositoryConfig config, DecodeConfig(keys, file, nullptr));
   if (config.id != keys.id()) return NotFound("another repository's");
   ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(keys, kConfigMagic, file, kConfigName));
-  const RecordHash hash = decoded.twin.hash;
-  Bytes whole = EncodeTwin(keys, decoded.twin);
-  if (decoded.twin.hash != hash) return Internal("it is encoded otherwise than it was");
-  return whole;
+  return EncodeAgain(keys, std::move(decoded), kConfigName);
 }
 
 class PutBackRun {
@@ -65,11 +61,7 @@ Status PutBackRun::Place(const std::string& name, ByteSpan whole) {
     if (store_.Size(name).status().code() == StatusCode::kNotFound) {
       RETURN_IF_ERROR(store_.PutIfAbsent(name, whole, nullptr));
     } else {
-      ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
-                       store_.CreateReplacement(name, session_.Hex()));
-      RETURN_IF_ERROR(writer->Append(whole));
-      RETURN_IF_ERROR(writer->Commit());
-      RETURN_IF_ERROR(store_.SyncNames());
+      RETURN_IF_ERROR(ReplaceTwinFile(store_, name, whole, session_));
     }
   }
   placed_.insert(name);

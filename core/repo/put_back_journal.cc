@@ -16,11 +16,6 @@ namespace {
 constexpr size_t kNonceOffset = 72;
 constexpr size_t kPayloadBytesOffset = 88;
 
-// Damage, or the disk's refusal; not what a newer version wrote, nor what is gone.
-bool IsLostObject(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable;
-}
-
 // Whether `damaged` was `whole`: its nonce, which is random, or its hash stands there still, in one
 // of the copies.
 bool IsRemnantOf(ByteSpan damaged, ByteSpan whole) {
@@ -39,15 +34,11 @@ bool IsRemnantOf(ByteSpan damaged, ByteSpan whole) {
 }
 
 // The object as it was written, if one copy of it is whole.
-StatusOr<std::pair<Twin, Bytes>> ReadWhole(ObjectStore& store, const RepositoryKeys& keys,
-                                           const TwinMagic& magic, const std::string& name,
-                                           uint64_t max_bytes) {
+StatusOr<Bytes> ReadWhole(ObjectStore& store, const RepositoryKeys& keys, const TwinMagic& magic,
+                          const std::string& name, uint64_t max_bytes) {
   ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store, name, max_bytes));
   ASSIGN_OR_RETURN(DecodedTwin decoded, DecodeTwin(keys, magic, file, name));
-  const RecordHash hash = decoded.twin.hash;
-  Bytes whole = EncodeTwin(keys, decoded.twin);
-  if (decoded.twin.hash != hash) return Internal(name + ": it is encoded otherwise than it was");
-  return std::pair(std::move(decoded.twin), std::move(whole));
+  return EncodeAgain(keys, std::move(decoded), name);
 }
 
 }  // namespace
@@ -147,7 +138,7 @@ StatusOr<bool> JournalPutBack::TryFold(ObjectStore& from, uint64_t number) {
   const std::string name = FoldName(number);
   const auto whole = ReadWhole(from, keys_, kFoldMagic, name, kMaxFoldFileBytes);
   if (!whole.ok()) return false;
-  RETURN_IF_ERROR(place_(name, whole->second));
+  RETURN_IF_ERROR(place_(name, *whole));
   fold_ = std::max(fold_, number);
   for (size_t i = 0; i < hashes.size(); ++i) Know(i + 1, hashes[i]);
   return true;
@@ -192,9 +183,9 @@ StatusOr<bool> JournalPutBack::TryRecord(ObjectStore& from, const ListedRecord& 
   if (!IsProven(number, record->hash)) {
     if (lost.name.empty()) return false;
     const StatusOr<Bytes> left = ReadTwinFile(store_, lost.name, kMaxRecordFileBytes);
-    if (!left.ok() || !IsRemnantOf(*left, whole->second)) return false;
+    if (!left.ok() || !IsRemnantOf(*left, *whole)) return false;
   }
-  RETURN_IF_ERROR(place_(listed.name, whole->second));
+  RETURN_IF_ERROR(place_(listed.name, *whole));
   Know(number, record->hash);
   if (number > 1) Know(number - 1, record->predecessor);
   return true;

@@ -194,16 +194,8 @@ Status RepairRun::MendTwin(const RepositoryKeys& keys, const TwinMagic& magic,
   if (!file.ok()) return OkStatus();
   StatusOr<DecodedTwin> decoded = DecodeTwin(keys, magic, *file, name);
   if (!decoded.ok() || decoded->damage.empty()) return OkStatus();
-  const RecordHash hash = decoded->twin.hash;
-  const Bytes whole = EncodeTwin(keys, decoded->twin);
-  if (decoded->twin.hash != hash) return Internal(name + ": it is encoded otherwise than it was");
-  if (!options_.dry_run) {
-    ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
-                     store.CreateReplacement(name, session.Hex()));
-    RETURN_IF_ERROR(writer->Append(whole));
-    RETURN_IF_ERROR(writer->Commit());
-    RETURN_IF_ERROR(store.SyncNames());
-  }
+  ASSIGN_OR_RETURN(const Bytes whole, EncodeAgain(keys, *std::move(decoded), name));
+  if (!options_.dry_run) RETURN_IF_ERROR(ReplaceTwinFile(store, name, whole, session));
   ++result_.copies_mended;
   Told(name + ": from its other copy");
   return OkStatus();

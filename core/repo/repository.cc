@@ -11,6 +11,7 @@
 #include "core/repo/index_sync.h"
 #include "core/repo/salvage.h"
 #include "core/store/frame.h"
+#include "core/store/twin_file.h"
 
 namespace cairn {
 namespace {
@@ -41,11 +42,6 @@ bool MayBeBadIndex(const Status& status) {
     default:
       return false;
   }
-}
-
-// What a journal that cannot be read as a whole fails with.
-bool IsLostJournal(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable;
 }
 
 StatusOr<SnapshotView> ViewOf(const IndexSnapshot& snapshot) {
@@ -101,7 +97,7 @@ StatusOr<std::unique_ptr<Repository>> Repository::Open(FileSystem& fs,
   MutexLock lock(repository->refresh_mutex_);
   RETURN_IF_ERROR(repository->OpenIndex());
   Status refreshed = repository->RefreshLocked(nullptr).status();
-  if (!refreshed.ok() && options.beside_damage && IsLostJournal(refreshed)) {
+  if (!refreshed.ok() && options.beside_damage && IsLostObject(refreshed)) {
     refreshed = repository->ReadBesideDamage(refreshed);
   }
   RETURN_IF_ERROR(refreshed);
@@ -141,7 +137,7 @@ Status Repository::OpenConfig(const std::optional<RepositoryConfig>& known) {
   StatusOr<RepositoryConfig> config =
       known ? StatusOr<RepositoryConfig>(*known) : ReadConfig(*store_, keys_);
   const bool is_lost =
-      IsLostJournal(config.status()) || config.status().code() == StatusCode::kNotFound;
+      IsLostObject(config.status()) || config.status().code() == StatusCode::kNotFound;
   if (is_lost && options_.beside_damage) {
     const StatusOr<RepositoryId> id = FindRepositoryId(*store_, keys_, std::nullopt);
     if (id.ok()) {
@@ -214,7 +210,7 @@ Status Repository::ReadBesideDamage(const Status& why) {
     journal_ = std::make_unique<Journal>(*store_, keys_);
     RETURN_IF_ERROR(OpenIndex());
     const Status refreshed = RefreshLocked(nullptr).status();
-    if (refreshed.ok() || !IsLostJournal(refreshed)) return refreshed;
+    if (refreshed.ok() || !IsLostObject(refreshed)) return refreshed;
   }
   ASSIGN_OR_RETURN(const Salvage salvage, SalvageJournal(*journal_, *store_, keys_, &index()));
   const std::string what = std::string(Message(why)) + "; " + salvage.Describe();

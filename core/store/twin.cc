@@ -217,6 +217,14 @@ StatusOr<DecodedTwin> DecodeTwin(const RepositoryKeys& keys, const TwinMagic& ma
   return DecodedTwin{.twin = *std::move(twin), .damage = FindDamage(file, first, second, copy)};
 }
 
+StatusOr<Bytes> EncodeAgain(const RepositoryKeys& keys, DecodedTwin decoded,
+                            std::string_view name) {
+  const RecordHash hash = decoded.twin.hash;
+  Bytes whole = EncodeTwin(keys, decoded.twin);
+  if (decoded.twin.hash == hash) return whole;
+  return Internal(absl::StrFormat("%s: it is encoded otherwise than it was", name));
+}
+
 std::vector<TwinClaim> PeekTwin(const TwinMagic& magic, ByteSpan file) {
   std::vector<TwinClaim> claims;
   const auto look = [&](ByteSpan copy) {

@@ -58,6 +58,9 @@ struct DecodedTwin {
 StatusOr<DecodedTwin> DecodeTwin(const RepositoryKeys& keys, const TwinMagic& magic, ByteSpan file,
                                  std::string_view name);
 
+// The object's file as it was written, with both copies whole. INTERNAL if it would be another.
+StatusOr<Bytes> EncodeAgain(const RepositoryKeys& keys, DecodedTwin decoded, std::string_view name);
+
 // What one who does not have the keys can see of a twin object, and believe if he likes.
 struct TwinClaim {
   RepositoryId repository;

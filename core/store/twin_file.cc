@@ -2,6 +2,7 @@
 #include "core/store/twin_file.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "core/store/twin.h"
 
@@ -37,6 +38,19 @@ StatusOr<Bytes> ReadTwinFile(ObjectStore& store, const std::string& name, uint64
   if (file.status().code() != StatusCode::kUnavailable) return file;
   StatusOr<Bytes> parts = ReadWhatCanBeRead(store, name, max_bytes);
   return parts.ok() ? std::move(parts) : std::move(file);
+}
+
+bool IsLostObject(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kUnavailable;
+}
+
+Status ReplaceTwinFile(ObjectStore& store, const std::string& name, ByteSpan whole,
+                       const SessionId& session) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
+                   store.CreateReplacement(name, session.Hex()));
+  RETURN_IF_ERROR(writer->Append(whole));
+  RETURN_IF_ERROR(writer->Commit());
+  return store.SyncNames();
 }
 
 }  // namespace cairn

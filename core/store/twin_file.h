@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading the file of a twin object where the disk itself refuses a part of it.
+// The file of a twin object where the disk itself refuses a part of it, and putting a whole one in
+// its place.
 #pragma once
 
 #include <string>
 
 #include "core/base/bytes.h"
+#include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/store/object_store.h"
 
@@ -14,5 +16,13 @@ namespace cairn {
 // readable: what cannot be read is zeros then, and DecodeTwin judges. The error of the read if
 // nothing can be read at all. DATA_LOSS if it is larger than `max_bytes`: no writer makes it so.
 StatusOr<Bytes> ReadTwinFile(ObjectStore& store, const std::string& name, uint64_t max_bytes);
+
+// Whether a twin object, or a journal of them, that failed so to be read is lost: damaged, or
+// refused by the disk. Not if it is not there, nor if a newer version wrote it.
+bool IsLostObject(const Status& status);
+
+// Puts `whole` in the place of what stands there, durable, in one step. `session` is the writer's.
+Status ReplaceTwinFile(ObjectStore& store, const std::string& name, ByteSpan whole,
+                       const SessionId& session);
 
 }  // namespace cairn
