@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include <cerrno>
+
 namespace cairn {
 namespace {
 
@@ -14,6 +16,7 @@ Status WaitForInput(int descriptor, const StopFlag& stop) {
   while (true) {
     pollfd input{.fd = descriptor, .events = POLLIN, .revents = 0};
     const int ready = ::poll(&input, 1, kLookMillis);
+    if (ready < 0 && errno != EINTR) return ErrnoError(errno, "waiting for", "input");
     RETURN_IF_ERROR(CheckStop(&stop));
     if (ready > 0) return OkStatus();
   }
