@@ -41,7 +41,7 @@ struct FileState {
 class CrashReplay {
  public:
   CrashReplay(std::span<const DiskLogEntry> log, const CrashChoices& choices)
-      : log_(log), choices_(choices), policy_(choices.policy), random_(choices.seed) {}
+      : log_(log), choices_(choices), random_(choices.seed) {}
 
   DiskImage Run() {
     ReplayContents();
@@ -52,9 +52,8 @@ class CrashReplay {
 
  private:
   uint64_t Below(uint64_t bound) { return random_() % bound; }
-  bool IsSync(const DiskLogEntry& entry, Kind kind) const {
-    return entry.operation.kind == kind &&
-           !(choices_.is_sync_lost && choices_.is_sync_lost(entry.operation));
+  bool IsLost(const DiskLogEntry& sync) const {
+    return choices_.is_sync_lost && choices_.is_sync_lost(sync.operation);
   }
 
   void ReplayContents();
@@ -66,7 +65,6 @@ class CrashReplay {
 
   const std::span<const DiskLogEntry> log_;
   const CrashChoices& choices_;
-  const CrashPolicy policy_;
   std::mt19937_64 random_;
   std::map<InodeId, FileState> files_;
   std::map<InodeId, std::map<std::string, InodeId>> directories_;
@@ -83,7 +81,7 @@ void CrashReplay::ReplayContents() {
         Append(files_[entry.inode].content, entry.data);
         break;
       case Kind::kSync: {
-        if (!IsSync(entry, Kind::kSync)) break;
+        if (IsLost(entry)) break;
         FileState& file = files_[entry.inode];
         file.durable_bytes = file.content.size();
         file.before_replacing.reset();
@@ -116,15 +114,16 @@ std::vector<bool> CrashReplay::LandedNames() {
   std::set<DirectorySlot> landed_later;  // an earlier change of these cannot be missing
   for (size_t i = log_.size(); i-- > 0;) {
     const DiskLogEntry& entry = log_[i];
-    if (IsSync(entry, Kind::kSyncDirectory)) synced.insert(entry.inode);
+    if (entry.operation.kind == Kind::kSyncDirectory && !IsLost(entry)) synced.insert(entry.inode);
     if (!ChangesNames(entry)) continue;
     const bool is_rename = entry.operation.kind == Kind::kRename;
     landed[i] = synced.contains(entry.slot.directory) || landed_later.contains(entry.slot) ||
                 (is_rename && (synced.contains(entry.to_slot.directory) ||
                                landed_later.contains(entry.to_slot)));
     if (!landed[i]) {
-      landed[i] = policy_ == CrashPolicy::kKeepAll || policy_ == CrashPolicy::kKeepNamesDropData ||
-                  (policy_ == CrashPolicy::kRandom && Below(8) < out_of_8);
+      landed[i] = choices_.policy == CrashPolicy::kKeepAll ||
+                  choices_.policy == CrashPolicy::kKeepNamesDropData ||
+                  (choices_.policy == CrashPolicy::kRandom && Below(8) < out_of_8);
     }
     if (!landed[i]) continue;
     landed_later.insert(entry.slot);
@@ -171,8 +170,8 @@ Bytes DurableContent(const FileState& file) {
 
 Bytes CrashReplay::ContentAfterCrash(const FileState& file) {
   const bool all_synced = file.durable_bytes == file.content.size() && !file.before_replacing;
-  if (all_synced || policy_ == CrashPolicy::kKeepAll) return file.content;
-  if (policy_ != CrashPolicy::kRandom) return DurableContent(file);
+  if (all_synced || choices_.policy == CrashPolicy::kKeepAll) return file.content;
+  if (choices_.policy != CrashPolicy::kRandom) return DurableContent(file);
   switch (Below(4)) {
     case 0:
       return file.content;

@@ -15,7 +15,7 @@
 
 namespace cairn {
 
-// Frames that a thread takes at once: 16 MiB, at most, that are not compressed.
+// Frames that a thread takes at once: some 16 MiB before they were compressed.
 constexpr size_t kFramesInPart = 8;
 
 // What a thread reads with.

@@ -29,7 +29,7 @@ struct CheckedSnapshot {
 };
 
 // Visits every distinct node once. Memory: a bit a blob, two bytes a node that has directories
-// below it, what is lost, and what SequenceCheck keeps. Thread-compatible.
+// below it, what is lost, kMaxNeededChunks chunks, and what SequenceCheck keeps. Thread-compatible.
 class TreeCheck {
  public:
   // All must outlive it.
@@ -96,7 +96,7 @@ class TreeCheck {
 
   // More missing blobs than these are not named one by one; the paths are.
   static constexpr size_t kMaxNamedBlobs = 10'000;
-  // They are looked for in the order of the index, which takes a third of the time.
+  // They are looked for in the order of the index, where each is near the one before.
   static constexpr size_t kMaxNeededChunks = 1 << 16;
   // Nodes below one another; no directories that are not nested too deeply need so many.
   static constexpr size_t kMaxOpenNodes = size_t{16} * kMaxDepth;

@@ -80,7 +80,7 @@ StatusOr<bool> RestoreWalk::HasSameContent(const FileToRestore& file,
     ASSIGN_OR_RETURN(const std::string target, file.directory->ReadLink(entry.name));
     return target == entry.target;
   }
-  // The rest has no content beside its type and device numbers.
+  // The rest is as cheap to make anew as to compare.
   if (entry.type != EntryType::kFile) return LooksTheSame(status, entry);
   if (status.type != EntryType::kFile || status.size != entry.size) return false;
   ASSIGN_OR_RETURN(const Descriptor opened, file.directory->OpenForRead(entry.name));

@@ -67,8 +67,7 @@ StatusOr<OpenedKeys> OpenKeys(ObjectStore& store, const Credential& credential) 
   if (keys.empty()) {
     return DataLoss(
         "the repository is encrypted, and its folder \"keys\" is empty or gone: `cairn repair "
-        "--from "
-        "COPY` puts a key back from a copy of the repository");
+        "--from COPY` puts a key back from a copy of the repository");
   }
   Status failure;
   for (const StoredKey& stored : keys) {
