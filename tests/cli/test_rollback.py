@@ -18,6 +18,7 @@ class RollbackTest(CairnTest):
         self.write("sub/deep/c", os.urandom(200000))
         os.symlink("a", self.source / "link")
         os.symlink("a", self.source / "turned")
+        os.symlink("a", self.source / "touched")
         os.link(self.source / "a", self.source / "sub/same")
         os.utime(self.source / "a", (1600000000, 1600000000))
         os.utime(self.source / "sub", (1500000000, 1500000000))
@@ -35,6 +36,7 @@ class RollbackTest(CairnTest):
         times = (self.source / "turned").lstat()
         (self.source / "turned").unlink()
         os.symlink("x", self.source / "turned")
+        os.utime(self.source / "touched", (1, 1), follow_symlinks=False)
         os.utime(self.source / "turned", ns=(times.st_atime_ns, times.st_mtime_ns),
                  follow_symlinks=False)
         (self.source / "sub/same").unlink()
