@@ -12,6 +12,10 @@ namespace {
 
 // Rows wait here until the snapshot is committed; more go to a temporary file.
 constexpr size_t kChangesMemoryBytes = 8 * kMiB;
+// What a transaction changes is held in memory until it is committed. Between two of them some rows
+// are the new tree's already, under the old one's head: true all the same, since a row says what a
+// leaf's files looked like, whichever tree has the leaf. After a kill the others are missing.
+constexpr size_t kBytesAtOnce = 8 * kMiB;
 // Entries of a leaf at most (docs/format.md).
 constexpr size_t kMaxWitnesses = 1024;
 // The first byte of a row: what comes before the witnesses.
@@ -122,12 +126,12 @@ StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory
   return std::optional<CacheRow>(std::move(row));
 }
 
-// A change as the sorter holds it: key, 0 for a removal or 1, value. So a removal comes before a
-// row that is put under the same key, which then stays.
-Status ChangeCache::AddChange(const std::string& directory, const BlobId& leaf, bool remove,
+// A change as the sorter holds it: key, kind, value. So a removal comes before a row that is put
+// under the same key, which then stays unless it is taken back.
+Status ChangeCache::AddChange(const std::string& directory, const BlobId& leaf, Change change,
                               ByteSpan value) {
   Bytes record = RowKey(directory, leaf);
-  record.push_back(remove ? 0 : 1);
+  record.push_back(static_cast<uint8_t>(change));
   Append(record, value);
   MutexLock lock(mutex_);
   changed_ = true;
@@ -135,11 +139,15 @@ Status ChangeCache::AddChange(const std::string& directory, const BlobId& leaf, 
 }
 
 Status ChangeCache::Put(const std::string& directory, const BlobId& leaf, const CacheRow& row) {
-  return AddChange(directory, leaf, /*remove=*/false, EncodeCacheRow(row));
+  return AddChange(directory, leaf, Change::kPut, EncodeCacheRow(row));
 }
 
 Status ChangeCache::Remove(const std::string& directory, const BlobId& leaf) {
-  return AddChange(directory, leaf, /*remove=*/true, {});
+  return AddChange(directory, leaf, Change::kRemove, {});
+}
+
+Status ChangeCache::TakeBack(const std::string& directory, const BlobId& leaf) {
+  return AddChange(directory, leaf, Change::kTakeBack, {});
 }
 
 Status ChangeCache::Write(const SnapshotId& snapshot, const BlobId& root) {
@@ -154,25 +162,32 @@ Status ChangeCache::Write(const SnapshotId& snapshot, const BlobId& root) {
                                  root.bytes.begin(), root.bytes.end());
   if (!changed_ && same_root) return OkStatus();
   RETURN_IF_ERROR(changes_.Finish());
-  const size_t key_bytes = RowKey("", BlobId{}).size();
+  for (bool more = true; more;) {
+    ASSIGN_OR_RETURN(const auto writer, repository_.index().Write());
+    ASSIGN_OR_RETURN(const std::optional<Bytes> head_now, writer->FindNote(HeadKey()));
+    // Another run has replaced the rows meanwhile: two trees' rows must not be mixed.
+    if (head_now != head_before_) return OkStatus();
+    ASSIGN_OR_RETURN(more, WriteSome(*writer));
+    if (!more) RETURN_IF_ERROR(writer->PutNote(HeadKey(), head));
+    RETURN_IF_ERROR(writer->Commit());
+  }
+  return OkStatus();
+}
 
-  ASSIGN_OR_RETURN(const auto writer, repository_.index().Write());
-  ASSIGN_OR_RETURN(const std::optional<Bytes> head_now, writer->FindNote(HeadKey()));
-  // Another run has replaced the rows meanwhile: two trees' rows must not be mixed.
-  if (head_now != head_before_) return OkStatus();
+StatusOr<bool> ChangeCache::WriteSome(IndexWriter& writer) {
+  const size_t key_bytes = RowKey("", BlobId{}).size();
   Bytes change;
-  for (;;) {
+  for (size_t bytes = 0; bytes < kBytesAtOnce; bytes += change.size()) {
     ASSIGN_OR_RETURN(const bool more, changes_.Next(&change));
-    if (!more) break;
+    if (!more) return false;
     const ByteSpan key = ByteSpan(change).first(key_bytes);
-    if (change[key_bytes] == 0) {
-      RETURN_IF_ERROR(writer->RemoveNote(key));
+    if (change[key_bytes] == static_cast<uint8_t>(Change::kPut)) {
+      RETURN_IF_ERROR(writer.PutNote(key, ByteSpan(change).subspan(key_bytes + 1)));
     } else {
-      RETURN_IF_ERROR(writer->PutNote(key, ByteSpan(change).subspan(key_bytes + 1)));
+      RETURN_IF_ERROR(writer.RemoveNote(key));
     }
   }
-  RETURN_IF_ERROR(writer->PutNote(HeadKey(), head));
-  return writer->Commit();
+  return true;
 }
 
 }  // namespace cairn

@@ -50,6 +50,8 @@ class ChangeCache {
   // What the new tree's rows will be. Kept in bounded memory until Write. Thread-safe.
   Status Put(const std::string& directory, const BlobId& leaf, const CacheRow& row);
   Status Remove(const std::string& directory, const BlobId& leaf);
+  // Undoes each Put of the leaf, and removes what was there before.
+  Status TakeBack(const std::string& directory, const BlobId& leaf);
 
   // Replaces the rows, if the cache still names the root that Base returned; else drops them all.
   // Nothing is written if nothing was put and the root is the same.
@@ -58,7 +60,11 @@ class ChangeCache {
  private:
   Bytes RowKey(const std::string& directory, const BlobId& leaf) const;
   Bytes HeadKey() const;
-  Status AddChange(const std::string& directory, const BlobId& leaf, bool remove, ByteSpan value);
+  // Some of the changes; whether there are more.
+  StatusOr<bool> WriteSome(IndexWriter& writer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // In the order in which those of one leaf take effect.
+  enum class Change : uint8_t { kRemove, kPut, kTakeBack };
+  Status AddChange(const std::string& directory, const BlobId& leaf, Change change, ByteSpan value);
 
   Repository& repository_;
   const Key key_;

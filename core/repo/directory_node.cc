@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace cairn {
+namespace {
+
+// Few kilobytes each. The cache keeps them out of memory.
+constexpr size_t kMaxRowsHeld = 64;
+
+}  // namespace
 
 DirectoryNode::DirectoryNode(Repository& repository, BlobWriter& writer, ChangeCache* cache,
                              const std::string& path, std::optional<BlobId> base)
@@ -32,7 +38,8 @@ Status DirectoryNode::Add(const Entry& entry, Witness witness) {
   RETURN_IF_ERROR(Flush());
   // One with an entry unread is looked at again.
   open_witnesses_.emplace_back(entry.name, entry.unread ? 0 : witness);
-  return builder_->Add(entry);
+  RETURN_IF_ERROR(builder_->Add(entry));
+  return new_rows_.size() < kMaxRowsHeld ? OkStatus() : PutRows();
 }
 
 void DirectoryNode::Begin() {
@@ -57,6 +64,15 @@ void DirectoryNode::CloseLeaf(const NamedChild& leaf) {
   open_witnesses_.erase(open_witnesses_.begin(),
                         open_witnesses_.begin() + static_cast<ptrdiff_t>(row.witnesses.size()));
   new_rows_.emplace_back(leaf.id, std::move(row));
+}
+
+Status DirectoryNode::PutRows() {
+  for (const auto& [leaf, row] : new_rows_) {
+    if (cache_ != nullptr) RETURN_IF_ERROR(cache_->Put(path_, leaf, row));
+    put_rows_.push_back(leaf);
+  }
+  new_rows_.clear();
+  return OkStatus();
 }
 
 // Gives the builder what came before the first difference.
@@ -95,9 +111,13 @@ StatusOr<BlobId> DirectoryNode::Finish(bool remember) {
   if (base_) nodes_->Replace(BlobKind::kTree, *base_);
   ASSIGN_OR_RETURN(const BlobId id, builder_->Finish());
   builder_.reset();
-  if (cache_ == nullptr || !remember) return id;
+  if (cache_ == nullptr) return id;
+  if (!remember) {
+    for (const BlobId& leaf : put_rows_) RETURN_IF_ERROR(cache_->TakeBack(path_, leaf));
+    return id;
+  }
   for (const BlobId& leaf : replaced_leaves_) RETURN_IF_ERROR(cache_->Remove(path_, leaf));
-  for (const auto& [leaf, row] : new_rows_) RETURN_IF_ERROR(cache_->Put(path_, leaf, row));
+  RETURN_IF_ERROR(PutRows());
   return id;
 }
 

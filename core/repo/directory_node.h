@@ -47,6 +47,7 @@ class DirectoryNode {
   Status Flush();
   Status AddSplit(const NamedChild& leaf);
   void CloseLeaf(const NamedChild& leaf);
+  Status PutRows();
 
   Repository& repository_;
   BlobWriter& writer_;
@@ -62,6 +63,7 @@ class DirectoryNode {
   std::vector<std::pair<std::string, Witness>> open_witnesses_;  // of entries in no closed leaf yet
   std::vector<BlobId> replaced_leaves_;
   std::vector<std::pair<BlobId, CacheRow>> new_rows_;
+  std::vector<BlobId> put_rows_;  // those that the cache has already
 };
 
 }  // namespace cairn
