@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// An error of any single write, sync, rename and unlink of a history, and disks that are full from
-// any byte on. A command may fail, and says so; nothing that was acknowledged is lost; the commands
-// after it work.
+// An error of any single write, sync, rename, unlink and read of a history, repositories that
+// vanish in the middle of a command, and disks that are full from any byte on. A command may fail,
+// and says so; nothing that was acknowledged is lost; the commands after it work.
+#include <functional>
 #include <string>
 
 #include "core/repo/reserve.h"
@@ -10,11 +11,16 @@
 namespace cairn::testing {
 namespace {
 
-// Each step is a command, a process of its own. How many failed.
-int RunSteps(History& history) {
+// Each step is a command, a process of its own, after which `ended` is called. How many failed.
+int RunSteps(
+    History& history, const std::function<void()>& ended = [] {}) {
   int failed = 0;
   const auto step = [&](const Status& status) {
     if (!status.ok()) ++failed;
+    ended();
+    if (history.TryReopen().ok()) return;
+    ++failed;
+    ended();
     history.Reopen();
   };
   const size_t before = history.acknowledged();
@@ -69,6 +75,76 @@ INSTANTIATE_TEST_SUITE_P(Kinds, FaultTest,
                            if (fault.param.applied) return "DoneAllTheSame";
                            return fault.param.partial_bytes > 0 ? "HalfWritten" : "NotDone";
                          });
+
+// How often the history reads something.
+size_t CountReads() {
+  History history;
+  size_t reads = 0;
+  history.disk().SetHook([&](const DiskOperation& operation) {
+    const bool is_read = operation.kind >= DiskOperation::Kind::kOpenRead &&
+                         operation.kind != DiskOperation::Kind::kLock;
+    if (is_read) ++reads;
+    return OkStatus();
+  });
+  EXPECT_EQ(RunSteps(history), 0);
+  return reads;
+}
+
+TEST(ReadFaultTest, OfAnyReadIsSaidAndLosesNothing) {
+  const size_t reads = CountReads();
+  int failed = 0;
+  for (size_t n = 0; n < reads; ++n) {
+    SCOPED_TRACE("read " + std::to_string(n) + " fails");
+    History history;
+    history.disk().FailReads({.skip = n});
+    const int failed_now = RunSteps(history);
+    history.disk().ClearFaults();
+    EXPECT_LE(failed_now, 1);
+    failed += failed_now;
+    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(failed, static_cast<int>(reads / 4));
+  RecordProperty("faults", static_cast<int>(reads));
+  RecordProperty("failed_commands", failed);
+}
+
+// A disk that is pulled out, or a mount that goes, and is there again for the next command.
+TEST(VanishedRepositoryTest, AtAnyOperationIsSaidAndLosesNothing) {
+  size_t vanishes_at = SIZE_MAX;
+  size_t operations = 0;
+  bool is_gone = false;
+  const auto hook = [&](const DiskOperation&) {
+    is_gone = is_gone || operations++ == vanishes_at;
+    return is_gone ? Unavailable("it has vanished") : OkStatus();
+  };
+  const auto run = [&](History& history) {
+    operations = 0;
+    history.disk().SetHook(hook);
+    const int failed = RunSteps(history, [&] { is_gone = false; });
+    history.disk().SetHook(nullptr);
+    return failed;
+  };
+  {
+    History history;
+    ASSERT_EQ(run(history), 0);
+  }
+  const size_t all = operations;
+  int failed = 0;
+  for (size_t n = 0; n < all; ++n) {
+    SCOPED_TRACE("it vanishes at operation " + std::to_string(n));
+    vanishes_at = n;
+    History history;
+    const int failed_now = run(history);
+    EXPECT_LE(failed_now, 1);
+    failed += failed_now;
+    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(failed, static_cast<int>(all / 2));
+  RecordProperty("vanished", static_cast<int>(all));
+  RecordProperty("failed_commands", failed);
+}
 
 class FullDiskTest : public ::testing::Test {
  protected:

@@ -113,12 +113,12 @@ class History {
   }
 
   // As a new process would.
-  void Reopen() {
+  Status TryReopen() {
     repository_.reset();
-    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(disk_, TestRepositoryOptions());
-    ASSERT_OK(opened.status());
-    repository_ = *std::move(opened);
+    ASSIGN_OR_RETURN(repository_, Repository::Open(disk_, TestRepositoryOptions()));
+    return OkStatus();
   }
+  void Reopen() { ASSERT_OK(TryReopen()); }
 
   Status Snapshot() {
     SnapshotOptions options;
