@@ -124,6 +124,16 @@ Status RemoveTree(const std::string& path) {
   return FromErrorCode(error, "remove", path);
 }
 
+Status Lock(int fd, const std::string& path, std::chrono::milliseconds patience) {
+  for (Patience waiting(patience); flock(fd, LOCK_EX | LOCK_NB) != 0;) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return ErrnoError(errno, "lock", path);
+    if (waiting.Sleep(0)) continue;
+    return Unavailable(
+        absl::StrFormat("%s: another process has locked it, and does not get on", path));
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 IndexDirectory::IndexDirectory(std::string path, UniqueFd fd)
@@ -131,7 +141,8 @@ IndexDirectory::IndexDirectory(std::string path, UniqueFd fd)
       environment_(absl::StrFormat("%s/index-%d", path_, kIndexSchema)),
       fd_(std::move(fd)) {}
 
-StatusOr<IndexDirectory> IndexDirectory::Open(const std::string& path) {
+StatusOr<IndexDirectory> IndexDirectory::Open(const std::string& path,
+                                              std::chrono::milliseconds patience) {
   for (;;) {
     RETURN_IF_ERROR(MakeDirectories(path));
     UniqueFd fd(RetryOnEintr(
@@ -140,9 +151,7 @@ StatusOr<IndexDirectory> IndexDirectory::Open(const std::string& path) {
     RETURN_IF_ERROR(CheckOwnAndClosed(fd.get(), path));
     if (geteuid() == 0) RETURN_IF_ERROR(CheckParentsForRoot(path));
     RETURN_IF_ERROR(CheckFileSystem(fd.get(), path));
-    if (RetryOnEintr([&] { return flock(fd.get(), LOCK_EX); }) != 0) {
-      return ErrnoError(errno, "lock", path);
-    }
+    RETURN_IF_ERROR(Lock(fd.get(), path, patience));
     // While this waited for the lock, somebody may have deleted the directory.
     ASSIGN_OR_RETURN(const bool is_current, IsSameDirectory(fd.get(), path));
     if (!is_current) continue;

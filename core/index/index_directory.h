@@ -9,10 +9,12 @@
 // open go on with it, and nobody gets the data of one with the locks of the other.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "core/base/status.h"
 #include "core/base/unique_fd.h"
+#include "core/index/patience.h"
 
 namespace cairn {
 
@@ -22,8 +24,10 @@ class IndexDirectory {
  public:
   // Creates the directory and its parents where they are missing. FAILED_PRECONDITION if it is not
   // the effective user's own, or others can write to it (for root also: or to anything above it),
-  // or it lies on a network file system, where LMDB does not work.
-  static StatusOr<IndexDirectory> Open(const std::string& path);
+  // or it lies on a network file system, where LMDB does not work. UNAVAILABLE if who has it locked
+  // does not let go for `patience`.
+  static StatusOr<IndexDirectory> Open(const std::string& path,
+                                       std::chrono::milliseconds patience = kPatience);
 
   const std::string& environment() const { return environment_; }
 

@@ -2,6 +2,7 @@
 #include "core/index/lmdb.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "core/base/check.h"
 #include "core/base/unique_fd.h"
 #include "core/index/lmdb_internal.h"
+#include "core/index/patience.h"
 
 namespace cairn::lmdb {
 namespace {
@@ -78,6 +80,9 @@ StatusOr<std::unique_ptr<Env>> Env::Open(const std::string& directory, uint64_t 
   int fd = -1;
   if ((error = mdb_env_get_fd(env->env_, &fd)) != 0) return ToStatus(error, "open");
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return ErrnoError(errno, "set flags of", directory);
+  env->directory_ = UniqueFd(
+      RetryOnEintr([&] { return open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!env->directory_.valid()) return ErrnoError(errno, "open directory", directory);
   // Clears what killed readers left, which keeps pages from being used again.
   int dead_readers = 0;
   if ((error = mdb_reader_check(env->env_, &dead_readers)) != 0) {
@@ -122,7 +127,7 @@ Status Env::OpenTables(std::span<const TableSpec> tables) {
       return error == 0 ? OkStatus() : ToStatus(error, "open the tables");
     }
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<WriteTxn> writer, BeginWrite());
+  ASSIGN_OR_RETURN(std::unique_ptr<WriteTxn> writer, BeginWrite(kPatience));
   RETURN_IF_ERROR(TryOpenTables(writer->txn_, tables, true).status());
   return writer->Commit();
 }
@@ -170,7 +175,27 @@ void Env::EndRead(std::unique_ptr<ReaderSlot> slot) {
   if (slot->txn != nullptr && idle_.size() < kMaxIdleReaders) idle_.push_back(std::move(slot));
 }
 
-StatusOr<std::unique_ptr<WriteTxn>> Env::BeginWrite() {
+StatusOr<WriteTxn::Turn> Env::WaitForTurn(std::chrono::milliseconds patience) const {
+  // A lock belongs to who opened the directory: each writer opens it for itself.
+  UniqueFd lock(RetryOnEintr(
+      [&] { return openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!lock.valid()) return ErrnoError(errno, "open", "index");
+  for (Patience waiting(patience);;) {
+    // Not while it waits: it may be stopped then, as it holds up nobody.
+    auto signals = std::make_unique<StopSignalsBlocked>();
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
+      return WriteTxn::Turn{std::move(signals), std::move(lock)};
+    }
+    if (errno != EWOULDBLOCK && errno != EINTR) return ErrnoError(errno, "lock", "index");
+    signals.reset();
+    MDB_envinfo info;
+    const int error = mdb_env_info(env_, &info);
+    if (error != 0) return ToStatus(error, "wait for the writer");
+    if (!waiting.Sleep(info.me_last_txnid)) return Aborted("index: its writer does not get on");
+  }
+}
+
+StatusOr<std::unique_ptr<WriteTxn>> Env::BeginWrite(std::chrono::milliseconds patience) {
   for (int attempt = 0;; ++attempt) {
     bool wants_larger_map = false;
     {
@@ -180,12 +205,12 @@ StatusOr<std::unique_ptr<WriteTxn>> Env::BeginWrite() {
     // What is to be written may fit without it; if not, the write says so.
     if (wants_larger_map) GrowMap().IgnoreError();
 
-    auto signals = std::make_unique<StopSignalsBlocked>();
+    ASSIGN_OR_RETURN(WriteTxn::Turn turn, WaitForTurn(patience));
     RETURN_IF_ERROR(Enter(nullptr));
     MDB_txn* txn = nullptr;
     const int error = mdb_txn_begin(env_, nullptr, 0, &txn);
     if (error == 0) {
-      return std::unique_ptr<WriteTxn>(new WriteTxn(*this, txn, std::move(signals)));
+      return std::unique_ptr<WriteTxn>(new WriteTxn(*this, txn, std::move(turn)));
     }
     Leave();
     RETURN_IF_ERROR(BeginFailed(error, attempt));

@@ -11,7 +11,9 @@
 //   - A write transaction belongs to one thread, and must not be stopped, for it holds a mutex
 //     that all processes share: WriteTxn blocks the stop signals of its thread, and holds the
 //     StopGate for a program of several threads. A killed writer leaves nothing and holds up
-//     nobody.
+//     nobody. One that is stopped all the same (SIGSTOP, a frozen container) would hold up all
+//     others for ever, as LMDB waits for its mutex without a limit: so the environment's directory
+//     is locked first, which can be given up.
 //   - The map is resized only while this process has no transaction: Env waits for that.
 //   - lock.mdb is never replaced alone: two writers could then enter. Directories are exchanged.
 //   - The file is trusted by LMDB: damage can crash the process, and so does (SIGBUS) a file that
@@ -22,6 +24,7 @@
 // an index can bear), never with a writable map or without syncs (which may tear it).
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -33,6 +36,7 @@
 #include "core/base/bytes.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/base/unique_fd.h"
 #include "core/index/stop_gate.h"
 
 struct MDB_env;
@@ -166,11 +170,16 @@ class WriteTxn : public Txn {
 
  private:
   friend class Env;
-  WriteTxn(Env& env, MDB_txn* txn, std::unique_ptr<StopSignalsBlocked> signals);
+  // The only writer, of all processes, while it lives.
+  struct Turn {
+    std::unique_ptr<StopSignalsBlocked> signals;
+    UniqueFd lock;
+  };
+  WriteTxn(Env& env, MDB_txn* txn, Turn turn);
   Status Done(int error, const char* operation);
   StatusOr<bool> Deleted(int error);
 
-  std::unique_ptr<StopSignalsBlocked> signals_;
+  std::optional<Turn> turn_;
 };
 
 // An open environment. Thread-safe.
@@ -186,8 +195,10 @@ class Env {
   ~Env();
 
   StatusOr<std::unique_ptr<ReadTxn>> BeginRead() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Waits for the writer of another thread or process.
-  StatusOr<std::unique_ptr<WriteTxn>> BeginWrite() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits for the writer of another thread or process. ABORTED: for `patience` nobody has committed
+  // anything, so that the writer seems to be stopped.
+  StatusOr<std::unique_ptr<WriteTxn>> BeginWrite(std::chrono::milliseconds patience)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether it has to be opened anew, from another directory.
   bool broken() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -211,6 +222,7 @@ class Env {
 
   explicit Env(MDB_env* env);
 
+  StatusOr<WriteTxn::Turn> WaitForTurn(std::chrono::milliseconds patience) const;
   Status OpenTables(std::span<const TableSpec> tables);
   StatusOr<bool> TryOpenTables(MDB_txn* txn, std::span<const TableSpec> tables, bool create);
   void EndRead(std::unique_ptr<ReaderSlot> slot) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -222,6 +234,7 @@ class Env {
   Status GrowMapLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   MDB_env* const env_;                // owned
+  UniqueFd directory_;                // who writes has a lock of it
   std::vector<unsigned int> tables_;  // LMDB's handles, by TableId
 
   mutable Mutex mutex_;

@@ -9,7 +9,9 @@
 // file; a program handles SIGBUS by saying that the index is unreadable.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,6 +19,7 @@
 #include "core/base/ids.h"
 #include "core/base/status.h"
 #include "core/index/index.h"
+#include "core/index/patience.h"
 
 namespace cairn {
 
@@ -27,10 +30,17 @@ struct LmdbIndexOptions {
   // Address space, not memory; halved while the system refuses, and what the index cannot outgrow
   // in one transaction.
   uint64_t map_bytes = 256 * kGiB;
+  // After so long a writer that does not get on is left behind with the old file: others take a
+  // copy. What it has not committed is not in there, and the index merely lags.
+  std::chrono::milliseconds patience = kPatience;
+  // Told about that, if there. Must be thread-safe.
+  std::function<void(const std::string&)> warn = nullptr;
 };
 
 // Opens the index, or makes an empty one where there is none, or one of another repository, or one
-// that is damaged. Several may be open on one directory, in one process or in many.
+// that is damaged. Several may be open on one directory, in one process or in many. Its Write
+// returns ABORTED if the writer it waits for is stopped and another index has taken this one's
+// place: open it again.
 //   FAILED_PRECONDITION  the directory is not the user's own, others can write to it, or it is on a
 //                        network file system
 //   UNAVAILABLE          I/O errors, or a process of the same number in another pid namespace has

@@ -149,8 +149,7 @@ StopSignalsBlocked::~StopSignalsBlocked() {
   CHECK(pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr) == 0);
 }
 
-WriteTxn::WriteTxn(Env& env, MDB_txn* txn, std::unique_ptr<StopSignalsBlocked> signals)
-    : Txn(env, txn), signals_(std::move(signals)) {}
+WriteTxn::WriteTxn(Env& env, MDB_txn* txn, Turn turn) : Txn(env, txn), turn_(std::move(turn)) {}
 
 WriteTxn::~WriteTxn() {
   if (txn_ == nullptr) return;
@@ -208,7 +207,7 @@ Status WriteTxn::Commit() {
   CHECK(txn_ != nullptr);
   Status status = Done(mdb_txn_commit(std::exchange(txn_, nullptr)), "commit");
   env_.Leave();
-  signals_.reset();
+  turn_.reset();
   return status;
 }
 

@@ -155,7 +155,9 @@ Status Repository::OpenConfig(const std::optional<RepositoryConfig>& known) {
 }
 
 LmdbIndexOptions Repository::IndexOptions() const {
-  return {.directory = options_.cache_directory + "/" + config_.id.Hex(), .repository = config_.id};
+  return {.directory = options_.cache_directory + "/" + config_.id.Hex(),
+          .repository = config_.id,
+          .warn = options_.warn};
 }
 
 IndexSync Repository::Sync(const KnownFooters* footers) {
@@ -243,6 +245,10 @@ StatusOr<JournalHead> Repository::RefreshLocked(const KnownFooters* footers) {
   const StageTimer timer(Stage::kIndex);
   const uint64_t seen = SeenRecords();
   StatusOr<JournalHead> head = Sync(footers).Run();
+  if (head.status().code() == StatusCode::kAborted) {
+    RETURN_IF_ERROR(OpenIndex());
+    head = Sync(footers).Run();
+  }
   if (head.ok()) {
     if (head->number < seen && options_.warn) {
       options_.warn("the journal ends at record " + std::to_string(head->number) + ", but record " +

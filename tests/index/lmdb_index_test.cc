@@ -147,7 +147,7 @@ TEST_F(LmdbIndexTest, MakesAnewAnIndexWhoseOwnRowIsDamaged) {
   ASSERT_OK(SetHead(*Open(), 3));
   {
     ASSERT_OK_AND_ASSIGN(auto env, lmdb::Env::Open(environment(), kGiB, kTableSpecs));
-    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite());
+    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite(kPatience));
     ASSERT_OK(txn->Put(IdOf(IndexTable::kMeta), AsBytes(kRepositoryRow), AsBytes("damaged")));
     ASSERT_OK(txn->Commit());
   }
@@ -190,7 +190,7 @@ class LmdbIndexDamageTest : public LmdbIndexTest {
   // Turns around one bit of the row, behind the index's back.
   void Damage(IndexTable table, ByteSpan key) {
     ASSERT_OK_AND_ASSIGN(auto env, lmdb::Env::Open(environment(), kGiB, kTableSpecs));
-    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite());
+    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite(kPatience));
     ASSERT_OK_AND_ASSIGN(const auto row, txn->Get(IdOf(table), key));
     ASSERT_TRUE(row.has_value());
     Bytes damaged(row->begin(), row->end());
@@ -223,7 +223,7 @@ TEST_F(LmdbIndexDamageTest, FindsAPlaceThatBelongsToAnotherBlob) {
   const BlobRef missing = TestBlob(12345);
   {
     ASSERT_OK_AND_ASSIGN(auto env, lmdb::Env::Open(environment(), kGiB, kTableSpecs));
-    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite());
+    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite(kPatience));
     const PlaceRow row = EncodePlaceRow(pack_.blobs[0].ref, PlaceIn(pack_, 1, 0));
     ASSERT_OK(txn->Put(IdOf(IndexTable::kBlobs), missing.id.span(), row));
     ASSERT_OK(txn->Commit());
