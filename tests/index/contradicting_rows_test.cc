@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows that are whole each, and cannot all be true: as a bug or an intruder would leave them.
+#include "core/index/index_row.h"
+#include "core/index/lmdb.h"
+#include "core/index/lmdb_index.h"
+#include "core/index/lmdb_rows.h"
+#include "core/index/patience.h"
+#include "tests/index/index_data.h"
+#include "tests/index/lmdb_fixture.h"
+
+namespace cairn::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kNoPackNumber = uint64_t{1} << 32;
+
+class ContradictingRowsTest : public LmdbIndexTest {
+ protected:
+  void SetUp() override {
+    const auto index = Open();
+    ASSERT_OK(AddPack(*index, pack_));
+    ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
+    ASSERT_OK(writer->PutSnapshot(snapshot_));
+    ASSERT_OK(writer->Commit());
+  }
+
+  // Behind the index's back.
+  void Put(IndexTable table, ByteSpan key, Bytes value) {
+    Change([&](lmdb::WriteTxn& txn) { return PutRow(txn, table, key, std::move(value)); });
+  }
+  void Remove(IndexTable table, ByteSpan key) {
+    Change([&](lmdb::WriteTxn& txn) {
+      ASSIGN_OR_RETURN(const bool found, txn.Delete(IdOf(table), key));
+      return found ? OkStatus() : NotFound("the row");
+    });
+  }
+  void Change(const std::function<Status(lmdb::WriteTxn&)>& change) {
+    ASSERT_OK_AND_ASSIGN(auto env, lmdb::Env::Open(environment(), kGiB, kTableSpecs));
+    ASSERT_OK_AND_ASSIGN(auto txn, env->BeginWrite(kPatience));
+    ASSERT_OK(change(*txn));
+    ASSERT_OK(txn->Commit());
+  }
+
+  const TestPack pack_ = MakePack(1, 100);
+  const IndexSnapshot snapshot_ = MakeSnapshot(1, 1);
+};
+
+const auto kIsLost = StatusIs(StatusCode::kDataLoss);
+
+TEST_F(ContradictingRowsTest, ANameWithoutItsPack) {
+  Remove(IndexTable::kPacks, PackKey(1));
+  const auto index = Open();
+  EXPECT_THAT(AddPack(*index, pack_), kIsLost);
+  const auto fails = [&](const std::function<Status(IndexWriter&)>& change) {
+    ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
+    EXPECT_THAT(change(*writer), kIsLost);
+  };
+  fails([&](IndexWriter& writer) {
+    return writer.SetPackState(pack_.info.name, PackState::kPurged);
+  });
+  fails([&](IndexWriter& writer) { return writer.RemovePack(pack_.info.name, pack_.blobs); });
+  fails([&](IndexWriter& writer) { return writer.RemovePacks({&pack_.info.name, 1}); });
+}
+
+TEST_F(ContradictingRowsTest, ANameWithANumberThatNoPackHas) {
+  Put(IndexTable::kPackNames, pack_.info.name.span(), EncodeNumberRow(kNoPackNumber));
+  const auto index = Open();
+  ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
+  EXPECT_THAT(reader->FindPackByName(pack_.info.name),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("out of its range")));
+}
+
+TEST_F(ContradictingRowsTest, NoNumberIsLeftForAPack) {
+  Put(IndexTable::kMeta, AsBytes(kNextPackRow), EncodeNumberRow(kNoPackNumber));
+  EXPECT_THAT(AddPack(*Open(), MakePack(2, 1)), StatusIs(StatusCode::kResourceExhausted));
+}
+
+TEST_F(ContradictingRowsTest, ASnapshotsIdWithoutIt) {
+  Remove(IndexTable::kSnapshots, SnapshotKey(snapshot_.record, snapshot_.id));
+  const auto index = Open();
+  ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
+  EXPECT_THAT(reader->FindSnapshot(snapshot_.id), kIsLost);
+}
+
+TEST_F(ContradictingRowsTest, AKeyThatIsNoPacksNumber) {
+  Put(IndexTable::kPurged, AsBytes("abc"), Bytes());
+  EXPECT_THAT(Open()->Read(), kIsLost);
+}
+
+TEST_F(ContradictingRowsTest, AKeyThatIsNoBlobsId) {
+  // Behind all others.
+  const Bytes key(BlobId::kBytes + 1, 0xff);
+  Change([&](lmdb::WriteTxn& txn) { return txn.Put(IdOf(IndexTable::kBlobs), key, PlaceRow{}); });
+  const auto index = Open();
+  {
+    ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
+    EXPECT_THAT(reader->ForEachBlob([](const BlobRef&, const Place&) { return true; }), kIsLost);
+  }
+  ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
+  EXPECT_THAT(writer->RemovePacks({&pack_.info.name, 1}), kIsLost);
+}
+
+}  // namespace
+}  // namespace cairn::testing
