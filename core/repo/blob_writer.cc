@@ -329,12 +329,10 @@ Status BlobWriter::Flush() {
     }
     RETURN_IF_ERROR(SealAndAdd(frame, node, chosen));
   }
-  RETURN_IF_ERROR(assembler_.Flush());
-  return repository_.store().SyncNames();
+  return assembler_.Flush();
 }
 
 Status BlobWriter::NamePacks() {
-  RETURN_IF_ERROR(repository_.store().SyncNames());
   return Commit({}, std::nullopt, std::nullopt).status();
 }
 
@@ -362,7 +360,7 @@ StatusOr<JournalHead> BlobWriter::Commit(std::vector<SnapshotEntry> snapshots,
   entries.packs = unnamed_packs_;
   entries.snapshots = std::move(snapshots);
   if (entries.empty()) return commit_.head();
-  // Finished after the names were synced by the caller, perhaps.
+  // Nothing that a power cut could still take may be named.
   RETURN_IF_ERROR(repository_.store().SyncNames());
   WriterClaims claims;
   {

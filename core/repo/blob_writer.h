@@ -108,8 +108,8 @@ class BlobWriter : public BlobSink {
   };
   static constexpr uint64_t kWholeFileBytes = 512 * kKiB;
 
-  // After every lane was flushed and no frame is being compressed: finishes all packs and makes
-  // their names durable, ready to be named in a record.
+  // After every lane was flushed and no frame is being compressed: finishes all packs, ready to be
+  // named in a record.
   Status Flush();
   // Places the record with the packs that are not named yet, and `snapshots`. Flush must have been
   // called. ABORTED is a conflict (commit.h).

@@ -72,9 +72,9 @@ Status PutBackRun::Place(const std::string& name, ByteSpan whole) {
 Status PutBackRun::Objects(const RepositoryKeys& keys) {
   RETURN_IF_ERROR(Config(keys));
   if (keys.sealed()) RETURN_IF_ERROR(Keys(keys));
-  return JournalPutBack(store_, keys, options_.from,
-                        [this](const auto& name, ByteSpan whole) { return Place(name, whole); })
-      .Run();
+  const auto place = [this](const std::string& name, ByteSpan whole) { return Place(name, whole); };
+  RETURN_IF_ERROR(JournalPutBack(store_, keys, options_.from, place).Run());
+  return store_.SyncNames();
 }
 
 Status PutBackRun::Config(const RepositoryKeys& keys) {

@@ -155,6 +155,8 @@ StatusOr<RepairResult> RepairRun::Run() {
     Phase("replacing");
     RETURN_IF_ERROR(ReplacePacks(result_.left));
   }
+  // Of what was replaced, and of parity, once for all.
+  RETURN_IF_ERROR(repository_.store().SyncNames());
   return std::move(result_);
 }
 

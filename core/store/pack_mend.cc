@@ -272,8 +272,7 @@ Status PackMender::Mend(const PackInfo& pack, const Patches& patches) {
   PatchedPack patched(store_, pack, patches);
   RETURN_IF_ERROR(StreamVerified(patched, pack, keys_, stop_,
                                  [&](ByteSpan bytes) { return writer->Append(bytes); }));
-  RETURN_IF_ERROR(writer->Commit());
-  return store_.SyncNames();
+  return writer->Commit();
 }
 
 Status PackMender::VerifyParitySize(const PackInfo& pack) {
@@ -312,8 +311,7 @@ Status PackMender::MakeParity(const PackInfo& pack) {
   RETURN_IF_ERROR(StreamVerified(whole, pack, keys_, stop_,
                                  [&](ByteSpan bytes) { return parity->Append(bytes); }));
   RETURN_IF_ERROR(parity->Finish(pack));
-  RETURN_IF_ERROR(parity->Place());
-  return store_.SyncNames();
+  return parity->Place();
 }
 
 }  // namespace cairn

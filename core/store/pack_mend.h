@@ -33,14 +33,16 @@ class PackMender {
   // with them. DATA_LOSS if there is no parity or it does not suffice; nothing is written.
   using Patches = std::map<uint64_t, Bytes>;  // by number of the shard
   StatusOr<Patches> Solve(const PackInfo& pack);
-  // Puts the pack with these patches in the place of the damaged one, durably, if that is whole.
+  // Puts the pack with these patches in the place of the damaged one, if that is whole; durable
+  // after the next ObjectStore::SyncNames.
   Status Mend(const PackInfo& pack, const Patches& patches);
 
   // OK if the parity of a whole pack is there, whole, and of this pack. NOT_FOUND if there is none.
   Status VerifyParity(const PackInfo& pack);
   // Only that it is there, and as long as it should be.
   Status VerifyParitySize(const PackInfo& pack);
-  // Makes the parity anew, in the place of what is there. DATA_LOSS if the pack is damaged.
+  // Makes the parity anew, in the place of what is there, likewise. DATA_LOSS if the pack is
+  // damaged.
   Status MakeParity(const PackInfo& pack);
 
  private:

@@ -49,8 +49,7 @@ Status ReplaceTwinFile(ObjectStore& store, const std::string& name, ByteSpan who
   ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
                    store.CreateReplacement(name, session.Hex()));
   RETURN_IF_ERROR(writer->Append(whole));
-  RETURN_IF_ERROR(writer->Commit());
-  return store.SyncNames();
+  return writer->Commit();
 }
 
 }  // namespace cairn

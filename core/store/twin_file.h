@@ -21,7 +21,8 @@ StatusOr<Bytes> ReadTwinFile(ObjectStore& store, const std::string& name, uint64
 // refused by the disk. Not if it is not there, nor if a newer version wrote it.
 bool IsLostObject(const Status& status);
 
-// Puts `whole` in the place of what stands there, durable, in one step. `session` is the writer's.
+// Puts `whole` in the place of what stands there, in one step; durable after the next
+// ObjectStore::SyncNames. `session` is the writer's.
 Status ReplaceTwinFile(ObjectStore& store, const std::string& name, ByteSpan whole,
                        const SessionId& session);
 
