@@ -74,7 +74,7 @@ Status PutBackRun::Objects(const RepositoryKeys& keys) {
   if (keys.sealed()) RETURN_IF_ERROR(Keys(keys));
   const auto place = [this](const std::string& name, ByteSpan whole) { return Place(name, whole); };
   RETURN_IF_ERROR(JournalPutBack(store_, keys, options_.from, place).Run());
-  return store_.SyncNames();
+  return options_.dry_run ? OkStatus() : store_.SyncNames();
 }
 
 Status PutBackRun::Config(const RepositoryKeys& keys) {

@@ -156,7 +156,7 @@ StatusOr<RepairResult> RepairRun::Run() {
     RETURN_IF_ERROR(ReplacePacks(result_.left));
   }
   // Of what was replaced, and of parity, once for all.
-  RETURN_IF_ERROR(repository_.store().SyncNames());
+  if (!options_.dry_run) RETURN_IF_ERROR(repository_.store().SyncNames());
   return std::move(result_);
 }
 
