@@ -27,7 +27,16 @@
 namespace cairn {
 namespace {
 
-using Paths = std::set<std::pair<SnapshotId, std::string>>;
+// What check has to say.
+struct Judgement {
+  std::set<std::pair<SnapshotId, std::string>> affected;
+  std::set<std::string> damaged;
+
+  bool Includes(const Judgement& other) const {
+    return std::ranges::includes(affected, other.affected) &&
+           std::ranges::includes(damaged, other.damaged);
+  }
+};
 
 class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
  protected:
@@ -79,20 +88,23 @@ class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
     EXPECT_OK(result.status());
     return result.ok() ? *std::move(result) : CheckResult{};
   }
-  static Paths AffectedOf(const CheckResult& result) {
-    Paths paths;
-    for (const AffectedPath& each : result.affected) paths.emplace(each.snapshot, each.path);
-    return paths;
+  static Judgement Judge(const CheckResult& result) {
+    Judgement judgement;
+    for (const AffectedPath& each : result.affected) {
+      judgement.affected.emplace(each.snapshot, each.path);
+    }
+    for (const Damage& damage : result.damages) judgement.damaged.insert(damage.object);
+    return judgement;
   }
 
   // `is_done`: the repair has said so.
-  void VerifyCutAfter(size_t operations, const Paths& before, bool is_done,
+  void VerifyCutAfter(size_t operations, const Judgement& before, bool is_done,
                       const CrashChoices& choices) const {
     const std::unique_ptr<MemoryFileSystem> disk = disk_.CrashedAt(operations, choices);
     ASSERT_OK_AND_ASSIGN(const auto repository,
                          Repository::Open(*disk, testing::TestRepositoryOptions()));
-    const Paths after = AffectedOf(CheckAll(*repository));
-    EXPECT_TRUE(std::ranges::includes(before, after));
+    const Judgement after = Judge(CheckAll(*repository));
+    EXPECT_TRUE(before.Includes(after));
     ASSERT_OK_AND_ASSIGN(const auto snapshots, repository->Snapshots());
     EXPECT_EQ(snapshots.size(), 2U);
     if (!is_done) {
@@ -125,8 +137,8 @@ TEST_P(RepairPowerCutTest, AfterAnyOperationNothingIsWorse) {
   Zero(packs[1], 1'000, bytes / 2);  // for the sources: the nodes stand behind
   Zero("config", 50, 1);             // for the other copy
   ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, testing::TestRepositoryOptions()));
-  const Paths before = AffectedOf(CheckAll(*repository_));
-  EXPECT_FALSE(before.empty());
+  const Judgement before = Judge(CheckAll(*repository_));
+  EXPECT_FALSE(before.affected.empty());
 
   const size_t begin = disk_.operation_count();
   RepairOptions options;
