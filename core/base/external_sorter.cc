@@ -32,6 +32,30 @@ std::string ChooseTempDirectory(const std::string& wanted) {
 
 bool Less(ByteSpan a, ByteSpan b) { return AsText(a) < AsText(b); }
 
+// A record with its first bytes in which some differ, as a number whose order agrees with Less:
+// most comparisons end there, without a look at the records, which lie all over the memory.
+struct Keyed {
+  uint64_t key;
+  ByteSpan record;
+
+  Keyed(ByteSpan bytes, size_t at) : key(0), record(bytes) {
+    for (size_t i = at; i < at + sizeof(key); ++i)
+      key = key << 8 | (i < bytes.size() ? bytes[i] : 0);
+  }
+  bool operator<(const Keyed& other) const {
+    return key != other.key ? key < other.key : Less(record, other.record);
+  }
+};
+
+size_t CommonPrefix(const std::vector<ByteSpan>& records) {
+  ByteSpan common = records.front();
+  for (const ByteSpan record : records) {
+    const auto end = std::ranges::mismatch(common, record).in1;
+    common = common.first(static_cast<size_t>(end - common.begin()));
+  }
+  return common.size();
+}
+
 }  // namespace
 
 class ExternalSorter::RunWriter {
@@ -200,8 +224,8 @@ size_t ExternalSorter::BufferBytes(size_t buffers) const {
 Status ExternalSorter::Add(ByteSpan record) {
   CHECK(!finished_);
   CHECK(record.size() <= std::numeric_limits<uint32_t>::max());
-  // Twice: the vector's growth.
-  const size_t overhead = 2 * sizeof(ByteSpan) * (records_.size() + 1);
+  // Twice: the vector's growth, or what they are sorted in.
+  const size_t overhead = (sizeof(ByteSpan) + sizeof(Keyed)) * (records_.size() + 1);
   if (block_size_ - block_used_ < record.size()) {
     const size_t block =
         std::max(record.size(), std::min<size_t>(kMaxBlockBytes, options_.memory_bytes / 8));
@@ -227,7 +251,15 @@ Status ExternalSorter::Add(ByteSpan record) {
   return OkStatus();
 }
 
-void ExternalSorter::SortBuffered() { std::sort(records_.begin(), records_.end(), Less); }
+void ExternalSorter::SortBuffered() {
+  if (records_.empty()) return;
+  const size_t common = CommonPrefix(records_);
+  std::vector<Keyed> keyed;
+  keyed.reserve(records_.size());
+  for (const ByteSpan record : records_) keyed.emplace_back(record, common);
+  std::sort(keyed.begin(), keyed.end());
+  for (size_t i = 0; i < keyed.size(); ++i) records_[i] = keyed[i].record;
+}
 
 Status ExternalSorter::Spill() {
   SortBuffered();

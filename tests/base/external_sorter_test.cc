@@ -84,6 +84,17 @@ TEST(ExternalSorterTest, EqualsStdSortWithLittleMemory) {
   }
 }
 
+TEST(ExternalSorterTest, EqualsStdSortWhereRecordsBeginAlike) {
+  std::vector<std::string> records = RandomRecords(1, 3000, 12);
+  for (std::string& record : records) record.insert(0, "all the same");
+  for (const size_t memory_bytes : {size_t{5000}, size_t{1} << 20}) {
+    ASSERT_OK_AND_ASSIGN(
+        const auto sorted,
+        Sorted({.memory_bytes = memory_bytes, .temp_directory = ::testing::TempDir()}, records));
+    EXPECT_TRUE(sorted == StdSorted(records));
+  }
+}
+
 TEST(ExternalSorterTest, MergesInPassesWhereThereAreManyRuns) {
   // One record a run, so 1,000 runs: three levels of ten.
   const ExternalSorter::Options options{
