@@ -152,15 +152,17 @@ class IndexWriter {
   // Adds places in packs that were begun. Right in any order; in ascending order of ids, over all
   // calls and transactions, every page of the index is written about once.
   virtual Status AddPlaces(std::span<const PlacedBlob> places) = 0;
-  // Whether AddPlaces has changed so many pages (some 16 MiB of memory) that it is time to commit.
+  // Whether AddPlaces or RemovePacks has changed so many pages (some 16 MiB of memory) that it is
+  // time to commit.
   virtual bool IsLarge() const = 0;
   // Unknown names are no error.
   virtual Status SetPackState(const PackName& name, PackState state) = 0;
-  // Removes a pack and all places in it; an unknown name is no error. `blobs` is the list that it
-  // was added with; where it differs, the places are found by a walk over the whole index.
-  virtual Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) = 0;
-  // For who has no footers: one walk over the whole index for all of them.
-  virtual Status RemovePacks(std::span<const PackName> names) = 0;
+  // Removes packs and all places in them, which are found by a walk over the whole index; an
+  // unknown name is no error. Returns whether all of it is done: when so many pages were changed
+  // that it is time to commit, it stops. The packs are in state kPurged then, and the walk goes on
+  // at `from`, in another transaction, or in this one if memory does not matter. `from` is zero at
+  // first.
+  virtual StatusOr<bool> RemovePacks(std::span<const PackName> names, BlobId& from) = 0;
 
   // Replaces one of the same id.
   virtual Status PutSnapshot(const IndexSnapshot& snapshot) = 0;

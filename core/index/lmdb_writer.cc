@@ -199,46 +199,39 @@ Status LmdbWriter::PutPack(const IndexPack& pack) {
   return txn_->Delete(IdOf(IndexTable::kPurged), key).status();
 }
 
-Status LmdbWriter::RemovePack(const PackName& name, std::span<const BlobInfo> blobs) {
-  return Try([&] { return DoRemovePack(name, blobs); });
+StatusOr<bool> LmdbWriter::RemovePacks(std::span<const PackName> names, BlobId& from) {
+  bool done = false;
+  RETURN_IF_ERROR(Try([&]() -> Status {
+    ASSIGN_OR_RETURN(done, DoRemovePacks(names, from));
+    return OkStatus();
+  }));
+  return done;
 }
 
-Status LmdbWriter::DoRemovePack(const PackName& name, std::span<const BlobInfo> blobs) {
-  ASSIGN_OR_RETURN(const auto number, GetPackNumber(*txn_, name));
-  if (!number) return OkStatus();
-  ASSIGN_OR_RETURN(const auto pack, GetPack(*txn_, *number));
-  if (!pack) return DataLoss("index: a pack's row is missing");
-
-  std::vector<uint32_t> by_id(blobs.size());
-  for (uint32_t i = 0; i < by_id.size(); ++i) by_id[i] = i;
-  std::sort(by_id.begin(), by_id.end(),
-            [&](uint32_t a, uint32_t b) { return blobs[a].ref.id < blobs[b].ref.id; });
-  size_t removed = 0;
-  for (const uint32_t i : by_id) {
-    const BlobRef& ref = blobs[i].ref;
-    const PlaceRow row = EncodePlaceRow(ref, PlaceOf(blobs[i], *number, i));
-    ASSIGN_OR_RETURN(const bool found, txn_->Delete(IdOf(IndexTable::kBlobs), ref.id.span(), row));
-    removed += found ? 1 : 0;
-  }
-  if (removed != pack->blobs) RETURN_IF_ERROR(RemovePlaces({*number}));
-  return RemovePackRows(*pack);
-}
-
-Status LmdbWriter::RemovePacks(std::span<const PackName> names) {
-  return Try([&] { return DoRemovePacks(names); });
-}
-
-Status LmdbWriter::DoRemovePacks(std::span<const PackName> names) {
-  PackNumbers removed;
+StatusOr<bool> LmdbWriter::DoRemovePacks(std::span<const PackName> names, BlobId& from) {
+  PackNumbers numbers;
+  std::vector<IndexPack> packs;
   for (const PackName& name : names) {
     ASSIGN_OR_RETURN(const auto number, GetPackNumber(*txn_, name));
-    if (!number) continue;
-    ASSIGN_OR_RETURN(const auto pack, GetPack(*txn_, *number));
+    if (!number || !numbers.insert(*number).second) continue;
+    ASSIGN_OR_RETURN(auto pack, GetPack(*txn_, *number));
     if (!pack) return DataLoss("index: a pack's row is missing");
-    RETURN_IF_ERROR(RemovePackRows(*pack));
-    removed.insert(*number);
+    if (pack->state != PackState::kPurged) {
+      pack->state = PackState::kPurged;
+      RETURN_IF_ERROR(PutPack(*pack));
+    }
+    packs.push_back(*std::move(pack));
   }
-  return removed.empty() ? OkStatus() : RemovePlaces(removed);
+  if (packs.empty()) return true;
+  const uint64_t before = changed_pages_;
+  ASSIGN_OR_RETURN(const bool done, RemovePlaces(numbers, from));
+  if (!done) return false;
+  for (const IndexPack& pack : packs) {
+    if (changed_pages_ >= before + kManyPages) return false;
+    RETURN_IF_ERROR(RemovePackRows(pack));
+    changed_pages_ += 1 + pack.frames / kFrameRowsInPage;
+  }
+  return true;
 }
 
 Status LmdbWriter::RemovePackRows(const IndexPack& pack) {
@@ -252,33 +245,41 @@ Status LmdbWriter::RemovePackRows(const IndexPack& pack) {
   return txn_->Delete(IdOf(IndexTable::kPacks), key).status();
 }
 
-Status LmdbWriter::RemovePlaces(const PackNumbers& packs) {
-  // Collected and then deleted, a part at a time: deleting under a cursor that walks over
-  // duplicates is where LMDB had bugs, and the parts bound the memory.
-  constexpr size_t kPart = 1 << 16;
+// Collected and then deleted: deleting under a cursor that walks over duplicates is where LMDB had
+// bugs.
+StatusOr<bool> LmdbWriter::RemovePlaces(const PackNumbers& packs, BlobId& from) {
+  const lmdb::TableId table = IdOf(IndexTable::kBlobs);
   std::vector<BlobRow> found;
-  BlobId start;
-  for (bool at_end = false; !at_end;) {
-    found.clear();
-    {
-      ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kBlobs)));
-      ASSIGN_OR_RETURN(bool has_row, cursor.SeekAtLeast(start.span()));
-      while (has_row && found.size() < kPart) {
-        if (cursor.key().size() != BlobId::kBytes) return DataLoss("index: damaged key of a blob");
-        start = BlobId::From(cursor.key());
-        ASSIGN_OR_RETURN(const BlobPlace row, DecodePlaceRow(start, cursor.value()));
-        if (packs.contains(row.place.pack)) {
-          found.push_back({start, EncodePlaceRow({row.kind, start}, row.place)});
-        }
-        ASSIGN_OR_RETURN(has_row, cursor.Next());
-      }
-      at_end = !has_row;
-    }
+  for (const uint64_t before = changed_pages_; changed_pages_ < before + kManyPages;) {
+    const double low = PartBefore(from);
+    ASSIGN_OR_RETURN(const uint64_t pages, txn_->CountLeafPages(table));
+    ASSIGN_OR_RETURN(const bool at_end, FindPlaces(packs, from, found));
     for (const BlobRow& row : found) {
-      RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kBlobs), row.id.span(), row.place).status());
+      RETURN_IF_ERROR(txn_->Delete(table, row.id.span(), row.place).status());
     }
+    if (at_end) return true;
+    const auto in_range =
+        static_cast<uint64_t>((PartBefore(from) - low) * static_cast<double>(pages)) + 1;
+    changed_pages_ += std::min<uint64_t>(in_range, found.size());
   }
-  return OkStatus();
+  return false;
+}
+
+StatusOr<bool> LmdbWriter::FindPlaces(const PackNumbers& packs, BlobId& from,
+                                      std::vector<BlobRow>& found) {
+  found.clear();
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kBlobs)));
+  ASSIGN_OR_RETURN(bool has_row, cursor.SeekAtLeast(from.span()));
+  while (has_row && found.size() < kPlacesAtOnce) {
+    if (cursor.key().size() != BlobId::kBytes) return DataLoss("index: damaged key of a blob");
+    from = BlobId::From(cursor.key());
+    ASSIGN_OR_RETURN(const BlobPlace row, DecodePlaceRow(from, cursor.value()));
+    if (packs.contains(row.place.pack)) {
+      found.push_back({from, EncodePlaceRow({row.kind, from}, row.place)});
+    }
+    ASSIGN_OR_RETURN(has_row, cursor.Next());
+  }
+  return !has_row;
 }
 
 Status LmdbWriter::PutSnapshot(const IndexSnapshot& snapshot) {

@@ -24,8 +24,7 @@ class LmdbWriter : public IndexWriter {
   Status AddPlaces(std::span<const PlacedBlob> places) override;
   bool IsLarge() const override { return changed_pages_ >= kManyPages; }
   Status SetPackState(const PackName& name, PackState state) override;
-  Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) override;
-  Status RemovePacks(std::span<const PackName> names) override;
+  StatusOr<bool> RemovePacks(std::span<const PackName> names, BlobId& from) override;
   Status PutSnapshot(const IndexSnapshot& snapshot) override;
   Status RemoveSnapshot(const SnapshotId& id) override;
   StatusOr<std::optional<Bytes>> FindNote(ByteSpan key) override;
@@ -45,6 +44,9 @@ class LmdbWriter : public IndexWriter {
 
   // Each is held in memory until Commit.
   static constexpr uint64_t kManyPages = 2048;
+  // Places that are removed before the pages are counted.
+  static constexpr size_t kPlacesAtOnce = 1024;
+  static constexpr uint32_t kFrameRowsInPage = 32;  // at least
 
   // Runs `change` unless an earlier call failed, and remembers if it does.
   template <typename Change>
@@ -64,10 +66,11 @@ class LmdbWriter : public IndexWriter {
   Status AddBlobRows(std::vector<BlobRow> rows);
   Status DoSetPackState(const PackName& name, PackState state);
   Status PutPack(const IndexPack& pack);
-  Status DoRemovePack(const PackName& name, std::span<const BlobInfo> blobs);
-  Status DoRemovePacks(std::span<const PackName> names);
+  StatusOr<bool> DoRemovePacks(std::span<const PackName> names, BlobId& from);
   Status RemovePackRows(const IndexPack& pack);
-  Status RemovePlaces(const PackNumbers& packs);
+  // These return whether they came to the end of the table.
+  StatusOr<bool> RemovePlaces(const PackNumbers& packs, BlobId& from);
+  StatusOr<bool> FindPlaces(const PackNumbers& packs, BlobId& from, std::vector<BlobRow>& found);
   Status DoPutSnapshot(const IndexSnapshot& snapshot);
   Status DoRemoveSnapshot(const SnapshotId& id);
   Status DoRemoveNotes(ByteSpan prefix);
@@ -75,7 +78,7 @@ class LmdbWriter : public IndexWriter {
   Status RemoveDamagedNotes();
 
   std::unique_ptr<lmdb::WriteTxn> txn_;  // null after Commit
-  uint64_t changed_pages_ = 0;           // by AddPlaces, about
+  uint64_t changed_pages_ = 0;           // by AddPlaces and RemovePacks, about
   Status error_;
 };
 

@@ -44,7 +44,6 @@ struct State {
   void BeginPack(PackNumber number, const PackInfo& info, const std::vector<FrameInfo>& frames,
                  uint32_t blob_count);
   void RemovePacks(std::span<const PackName> names);
-  void RemovePack(const PackName& name, std::span<const BlobInfo> pack_blobs);
   void PutSnapshot(const IndexSnapshot& snapshot);
   void RemoveSnapshot(const SnapshotId& id);
   void Clear();
@@ -85,19 +84,6 @@ void State::RemovePacks(std::span<const PackName> names) {
   }
   if (removed.empty()) return;
   absl::erase_if(blobs, [&](const BlobEntry& entry) { return removed.contains(entry.place.pack); });
-}
-
-void State::RemovePack(const PackName& name, std::span<const BlobInfo> pack_blobs) {
-  const auto number = numbers.find(name);
-  if (number == numbers.end()) return;
-  const PackNumber pack = number->second;
-  size_t erased = 0;
-  for (uint32_t i = 0; i < pack_blobs.size(); ++i) {
-    erased += blobs.erase(EntryOf(pack_blobs[i], pack, i));
-  }
-  if (erased != packs[pack].row.blobs) return RemovePacks(std::span(&name, 1));
-  packs.erase(pack);
-  numbers.erase(number);
 }
 
 void State::PutSnapshot(const IndexSnapshot& snapshot) {
@@ -294,16 +280,11 @@ class MemoryWriter : public IndexWriter {
     }
     return Later([=](State& state) { state.SetPackState(name, pack_state); });
   }
-  Status RemovePack(const PackName& name, std::span<const BlobInfo> blobs) override {
-    packs_[name] = std::nullopt;
-    return Later([name, all = std::vector(blobs.begin(), blobs.end())](State& state) {
-      state.RemovePack(name, all);
-    });
-  }
-  Status RemovePacks(std::span<const PackName> names) override {
+  StatusOr<bool> RemovePacks(std::span<const PackName> names, BlobId&) override {
     for (const PackName& name : names) packs_[name] = std::nullopt;
-    return Later(
-        [all = std::vector(names.begin(), names.end())](State& state) { state.RemovePacks(all); });
+    RETURN_IF_ERROR(Later(
+        [all = std::vector(names.begin(), names.end())](State& state) { state.RemovePacks(all); }));
+    return true;
   }
   Status PutSnapshot(const IndexSnapshot& snapshot) override {
     return Later([snapshot](State& state) { state.PutSnapshot(snapshot); });

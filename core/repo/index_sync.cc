@@ -31,13 +31,6 @@ Status SetHead(IndexWriter& writer, const JournalHead& head, const RecordHash& p
   return writer.PutNote(AsBytes(kPredecessorNote), predecessor.span());
 }
 
-Status TakePacksOut(IndexWriter& writer, const std::vector<PackName>& names) {
-  for (const PackName& name : names) {
-    RETURN_IF_ERROR(writer.RemoveNotes(VerifiedTimePrefix(name)));
-  }
-  return writer.RemovePacks(names);
-}
-
 IndexSnapshot ToIndexSnapshot(const SnapshotRecord& record) {
   return {record.snapshot.id, record.record, record.held, record.tags, record.snapshot.object};
 }
@@ -194,6 +187,8 @@ StatusOr<bool> IndexSync::ApplyRecord(const Record& record) {
   for (const PackInfo& pack : record.entries.packs) {
     packs.push_back({pack, PackState::kLive, record.number, record.number});
   }
+  ASSIGN_OR_RETURN(const bool removed, RemovePacks(record.entries.purge, basis));
+  if (!removed) return false;
   return AddPacks(packs, basis,
                   [&](IndexWriter& writer) { return AddRecord(record, changed, writer); });
 }
@@ -208,7 +203,6 @@ Status IndexSync::AddRecord(const Record& record, const std::vector<IndexSnapsho
   for (const PackName& name : entries.condemn) {
     RETURN_IF_ERROR(writer.SetPackState(name, PackState::kCondemned));
   }
-  if (!entries.purge.empty()) RETURN_IF_ERROR(TakePacksOut(writer, entries.purge));
   for (const SnapshotEntry& snapshot : entries.snapshots) {
     RETURN_IF_ERROR(
         writer.PutSnapshot({snapshot.id, record.number, false, std::nullopt, snapshot.object}));
@@ -252,8 +246,9 @@ StatusOr<bool> IndexSync::ApplyState(const JournalState& state) {
   std::stable_sort(missing.begin(), missing.end(),
                    [](const PackEntry& a, const PackEntry& b) { return a.named_at < b.named_at; });
   ASSIGN_OR_RETURN(const RecordHash predecessor, PredecessorOf(state.head()));
+  ASSIGN_OR_RETURN(const bool removed, RemovePacks(gone, basis));
+  if (!removed) return false;
   return AddPacks(missing, basis, [&](IndexWriter& writer) -> Status {
-    if (!gone.empty()) RETURN_IF_ERROR(TakePacksOut(writer, gone));
     for (const auto& [name, pack_state] : changed) {
       RETURN_IF_ERROR(writer.SetPackState(name, pack_state));
     }
@@ -276,6 +271,21 @@ StatusOr<RecordHash> IndexSync::PredecessorOf(const JournalHead& head) {
   }
   // Folded away: the fold's list of hashes then says what stood there.
   return RecordHash{};
+}
+
+// Nobody needs what is in them, so that it does not matter if this is done and the rest is not.
+StatusOr<bool> IndexSync::RemovePacks(const std::vector<PackName>& names, const Basis& basis) {
+  BlobId from;
+  for (bool done = names.empty(); !done;) {
+    ASSIGN_OR_RETURN(const auto writer, WriteOn(basis));
+    if (writer == nullptr) return false;
+    ASSIGN_OR_RETURN(done, writer->RemovePacks(names, from));
+    for (size_t i = 0; done && i < names.size(); ++i) {
+      RETURN_IF_ERROR(writer->RemoveNotes(VerifiedTimePrefix(names[i])));
+    }
+    RETURN_IF_ERROR(writer->Commit());
+  }
+  return true;
 }
 
 StatusOr<bool> IndexSync::AddPacks(const std::vector<PackEntry>& packs, const Basis& basis,

@@ -88,6 +88,7 @@ class IndexSync {
   // These return whether it was done; if not, another process has changed the index meanwhile.
   StatusOr<bool> ApplyRecord(const Record& record);
   StatusOr<bool> ApplyState(const JournalState& state);
+  StatusOr<bool> RemovePacks(const std::vector<PackName>& names, const Basis& basis);
   // In transactions of bounded size; `finish` adds the rest in the last of them. What of it an
   // earlier call began with, in this process or another, is completed.
   using Finish = std::function<Status(IndexWriter&)>;

@@ -260,7 +260,7 @@ TEST_P(IndexConformanceTest, DoesNotBeginAPackThatIsComplete) {
     EXPECT_THAT(Begin(writer, live), IsOkAndHolds(Eq(std::nullopt)));
     EXPECT_OK(writer.AddPack(added.info, PackState::kCondemned, added.frames, added.blobs));
     EXPECT_THAT(Begin(writer, added), IsOkAndHolds(Eq(std::nullopt)));
-    EXPECT_OK(writer.RemovePack(removed.info.name, removed.blobs));
+    EXPECT_OK(RemovePack(writer, removed));
     EXPECT_THAT(Begin(writer, removed), IsOkAndHolds(Optional(PackNumber{4})));
     EXPECT_OK(writer.Clear());
     EXPECT_THAT(Begin(writer, live), IsOkAndHolds(Optional(PackNumber{5})));
@@ -364,29 +364,19 @@ TEST_P(IndexConformanceTest, IgnoresTheStateOfUnknownPacks) {
   EXPECT_THAT(AllPacks(), IsEmpty());
 }
 
-TEST_P(IndexConformanceTest, RemovesAPackByItsBlobs) {
+TEST_P(IndexConformanceTest, RemovesAPackAndItsPlaces) {
   const BlobRef shared = TestBlob(1);
   const TestPack kept = MakePack(1, {shared, TestBlob(2)});
   const TestPack removed = MakePack(2, {TestBlob(3), shared});
   Add(kept);
   Add(removed);
-  Write([&](IndexWriter& writer) { return writer.RemovePack(removed.info.name, removed.blobs); });
+  Write([&](IndexWriter& writer) { return RemovePack(writer, removed); });
   EXPECT_THAT(Find(shared), ElementsAre(PlaceIn(kept, 1, 0)));
   EXPECT_THAT(Find(TestBlob(3)), IsEmpty());
   EXPECT_THAT(AllBlobs(), SizeIs(2));
   EXPECT_THAT(AllPacks(), SizeIs(1));
   EXPECT_THAT(Read()->FindPackByName(removed.info.name), IsOkAndHolds(Eq(std::nullopt)));
   EXPECT_THAT(Read()->FindFrame(2, 0), IsOkAndHolds(Eq(std::nullopt)));
-}
-
-TEST_P(IndexConformanceTest, RemovesAllPlacesOfAPackEvenIfItsBlobsAreNotAllGiven) {
-  const TestPack pack = MakePack(1, 100);
-  Add(pack);
-  Write([&](IndexWriter& writer) {
-    return writer.RemovePack(pack.info.name, std::span(pack.blobs).first(10));
-  });
-  EXPECT_THAT(AllBlobs(), IsEmpty());
-  EXPECT_THAT(AllPacks(), IsEmpty());
 }
 
 TEST_P(IndexConformanceTest, RemovesPacksByAWalk) {
@@ -397,7 +387,7 @@ TEST_P(IndexConformanceTest, RemovesPacksByAWalk) {
   }
   Write([&](IndexWriter& writer) {
     const PackName names[] = {packs[1].info.name, packs[3].info.name, TestId<PackName>(77)};
-    return writer.RemovePacks(names);
+    return RemovePacks(writer, names);
   });
   EXPECT_THAT(Find(TestBlob(0)),
               ElementsAre(Field(&Place::pack, 1), Field(&Place::pack, 3), Field(&Place::pack, 5)));
@@ -406,10 +396,30 @@ TEST_P(IndexConformanceTest, RemovesPacksByAWalk) {
   EXPECT_THAT(AllPacks(), SizeIs(3));
 }
 
+TEST_P(IndexConformanceTest, RemovesManyPlacesInSeveralTransactions) {
+  const TestPack kept = MakePack(1, 30'000);
+  const TestPack removed = MakePack(2, 30'000);
+  Add(kept);
+  Add(removed);
+  BlobId from;
+  bool done = false;
+  while (!done) {
+    Write([&](IndexWriter& writer) -> Status {
+      ASSIGN_OR_RETURN(done, writer.RemovePacks({&removed.info.name, 1}, from));
+      return OkStatus();
+    });
+    // From the first one on.
+    ASSERT_THAT(Find(removed.blobs[0].ref), IsEmpty());
+    ASSERT_THAT(Find(removed.blobs[29'999].ref), IsEmpty());
+  }
+  EXPECT_THAT(AllPacks(), SizeIs(1));
+  EXPECT_THAT(AllBlobs(), SizeIs(30'000));
+}
+
 TEST_P(IndexConformanceTest, NeverReusesANumber) {
   const TestPack first = MakePack(1, 3);
   Add(first);
-  Write([&](IndexWriter& writer) { return writer.RemovePack(first.info.name, first.blobs); });
+  Write([&](IndexWriter& writer) { return RemovePack(writer, first); });
   Add(MakePack(2, 3));
   Write([](IndexWriter& writer) { return writer.Clear(); });
   Add(first);
@@ -630,7 +640,7 @@ TEST_P(IndexConformanceTest, AReaderSeesOneStateWhateverIsWritten) {
   ASSERT_OK_AND_ASSIGN(auto writer, index_->Write());
   const auto before = Read();
   ASSERT_OK(writer->AddPack(second.info, PackState::kLive, second.frames, second.blobs));
-  ASSERT_OK(writer->RemovePack(first.info.name, first.blobs));
+  ASSERT_OK(RemovePack(*writer, first));
   ASSERT_OK(writer->SetHead({2, TestId<RecordHash>(2)}));
   ASSERT_OK(writer->PutNote(AsBytes("note"), {}));
   const auto during = Read();

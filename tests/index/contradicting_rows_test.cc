@@ -59,8 +59,7 @@ TEST_F(ContradictingRowsTest, ANameWithoutItsPack) {
   fails([&](IndexWriter& writer) {
     return writer.SetPackState(pack_.info.name, PackState::kPurged);
   });
-  fails([&](IndexWriter& writer) { return writer.RemovePack(pack_.info.name, pack_.blobs); });
-  fails([&](IndexWriter& writer) { return writer.RemovePacks({&pack_.info.name, 1}); });
+  fails([&](IndexWriter& writer) { return RemovePack(writer, pack_); });
 }
 
 TEST_F(ContradictingRowsTest, ANameWithANumberThatNoPackHas) {
@@ -98,7 +97,7 @@ TEST_F(ContradictingRowsTest, AKeyThatIsNoBlobsId) {
     EXPECT_THAT(reader->ForEachBlob([](const BlobRef&, const Place&) { return true; }), kIsLost);
   }
   ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
-  EXPECT_THAT(writer->RemovePacks({&pack_.info.name, 1}), kIsLost);
+  EXPECT_THAT(RemovePack(*writer, pack_), kIsLost);
 }
 
 }  // namespace

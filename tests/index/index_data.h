@@ -109,6 +109,19 @@ inline Place PlaceIn(const TestPack& pack, PackNumber number, uint32_t ordinal) 
   return {number, ordinal, blob.frame, blob.offset, blob.bytes};
 }
 
+// In the writer's one transaction, however many there are.
+inline Status RemovePacks(IndexWriter& writer, std::span<const PackName> names) {
+  BlobId from;
+  for (bool done = false; !done;) {
+    ASSIGN_OR_RETURN(done, writer.RemovePacks(names, from));
+  }
+  return OkStatus();
+}
+
+inline Status RemovePack(IndexWriter& writer, const TestPack& pack) {
+  return RemovePacks(writer, {&pack.info.name, 1});
+}
+
 inline IndexSnapshot MakeSnapshot(uint64_t number, uint64_t record) {
   return {.id = TestId<SnapshotId>(number),
           .record = record,

@@ -311,7 +311,7 @@ TEST_F(LmdbIndexTest, IsCompactedWhenItIsMoreThanHalfEmpty) {
     const TestPack pack = MakePack(i, 5000);
     ASSERT_OK(AddPack(*old, pack));
     ASSERT_OK_AND_ASSIGN(auto writer, old->Write());
-    ASSERT_OK(writer->RemovePack(pack.info.name, pack.blobs));
+    ASSERT_OK(RemovePack(*writer, pack));
     ASSERT_OK(writer->Commit());
   }
   ASSERT_OK_AND_ASSIGN(const uint64_t before, old->StoredBytes());

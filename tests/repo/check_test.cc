@@ -226,7 +226,8 @@ TEST_F(CheckTest, DoesNotBelieveTheIndex) {
   {
     ASSERT_OK_AND_ASSIGN(const auto writer, repository_->index().Write());
     const std::vector<PackName> gone = {State().packs().begin()->first};
-    ASSERT_OK(writer->RemovePacks(gone));
+    BlobId from;
+    ASSERT_THAT(writer->RemovePacks(gone, from), IsOkAndHolds(true));
     ASSERT_OK(writer->Commit());
   }
   const CheckResult result = Run();
