@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/base/check.h"
+#include "core/base/coding.h"
 #include "core/base/profile.h"
 
 namespace cairn {
@@ -68,6 +69,10 @@ uint64_t WindowBytes(ByteSpan stored) {
 }
 
 Status CheckZstdHeader(ByteSpan stored, uint64_t raw_bytes) {
+  // The library may know formats from before RFC 8878 too.
+  if (Decoder(stored).Fixed32() != ZSTD_MAGICNUMBER) {
+    return DataLoss("frame: its zstd magic is wrong");
+  }
   if (ZSTD_getFrameContentSize(stored.data(), stored.size()) != raw_bytes) {
     return DataLoss("frame: its zstd header does not state the raw size");
   }

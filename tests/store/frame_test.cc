@@ -193,6 +193,17 @@ Bytes HandMadeFrame(uint8_t descriptor, uint8_t window, std::optional<uint8_t> d
   return stored;
 }
 
+// zstd 0.7 wrote such frames before the format was settled, and the library may still read them.
+TEST(FrameTest, RefusesFormatsFromBeforeTheStandard) {
+  Bytes stored = {0x27, 0xb5, 0x2f, 0xfd, 0xc0, 13 << 3};
+  Append(stored, Bytes{100, 0, 0, 0, 0, 0, 0, 0});
+  Append(stored, Bytes{0x80, 0x00, 100, 'x'});  // a run
+  Append(stored, Bytes{0xc0, 0x00, 0x00});      // the end
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(InfoOf(stored, 100), stored, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("magic")));
+}
+
 TEST(FrameTest, RefusesAWindowOverEightMebibytes) {
   FrameCodecContext codec(3);
   Bytes raw;
