@@ -286,8 +286,8 @@ Status PackMender::VerifyParity(const PackInfo& pack) {
   const ParityLayout layout(pack.bytes);
   const std::string object = ParityObjectName(pack.name);
   Bytes copies(2 * layout.table_bytes());
-  ASSIGN_OR_RETURN(const size_t got, store_.ReadAt(object, layout.parity_bytes(), copies));
-  if (got != copies.size()) return DataLoss(object + ": it is cut short");
+  // Where it is cut short since, zeros remain, which do not have their checksums.
+  RETURN_IF_ERROR(store_.ReadAt(object, layout.parity_bytes(), copies).status());
   const StatusOr<DecodedParityTable> decoded = DecodeParityTable(copies, pack, keys_.id());
   if (!decoded.ok()) return Annotate(decoded.status(), object);
   if (!decoded->whole) return DataLoss(object + ": a copy of its table is damaged");

@@ -30,7 +30,8 @@ class PackMender {
   Status Verify(const PackInfo& pack);
 
   // The lost shards of a damaged pack, computed from its parity, and all that Verify looks at right
-  // with them. DATA_LOSS if there is no parity or it does not suffice; nothing is written.
+  // with them. NOT_FOUND if the pack or its parity is gone, DATA_LOSS if the parity does not
+  // suffice; nothing is written.
   using Patches = std::map<uint64_t, Bytes>;  // by number of the shard
   StatusOr<Patches> Solve(const PackInfo& pack);
   // Puts the pack with these patches in the place of the damaged one, if that is whole; durable

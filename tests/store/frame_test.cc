@@ -184,13 +184,27 @@ TEST(FrameTest, RefusesZstdThatTheFormatForbids) {
 }
 
 // A hundred times 'x', written by hand as RFC 8878 has it: magic, descriptor, window, dictionary id
-// of one byte (where the descriptor says so), content size, one run-length block.
-Bytes HandMadeFrame(uint8_t descriptor, uint8_t window, std::optional<uint8_t> dictionary) {
+// of one byte (where the descriptor says so), content size, one run-length block of `size`.
+Bytes HandMadeFrame(uint8_t descriptor, uint8_t window, std::optional<uint8_t> dictionary,
+                    uint8_t size = 100) {
   Bytes stored = {0x28, 0xb5, 0x2f, 0xfd, descriptor, window};
   if (dictionary) stored.push_back(*dictionary);
   Append(stored, Bytes{100, 0, 0, 0, 0, 0, 0, 0});
-  Append(stored, Bytes{0x23, 0x03, 0x00, 'x'});
+  constexpr uint32_t kLastAndRunLength = 3;
+  const uint32_t block = uint32_t{size} << 3 | kLastAndRunLength;
+  Append(stored, Bytes{static_cast<uint8_t>(block), static_cast<uint8_t>(block >> 8), 0, 'x'});
   return stored;
+}
+
+TEST(FrameTest, RefusesContentThatIsNotOfTheSizeThatTheHeaderStates) {
+  FrameCodecContext codec(3);
+  for (const uint8_t size : {uint8_t{0}, uint8_t{99}, uint8_t{101}}) {
+    const Bytes stored = HandMadeFrame(0xc0, 13 << 3, std::nullopt, size);
+    Bytes raw;
+    EXPECT_THAT(codec.Decode(InfoOf(stored, 100), stored, raw),
+                StatusIs(StatusCode::kDataLoss, HasSubstr("zstd")))
+        << int{size};
+  }
 }
 
 // zstd 0.7 wrote such frames before the format was settled, and the library may still read them.
@@ -313,6 +327,42 @@ TEST(FrameTest, APrefixThatIsNoneIsRefused) {
   EXPECT_THAT(codec.SealDelta(versions.Frame(),
                               {std::vector<BaseId>(kMaxFrameBases + 1), versions.before}, 1),
               StatusIs(StatusCode::kInternal));
+}
+
+TEST(FrameTest, RefusesARawFrameOfMoreThanFourMebibytes) {
+  const Bytes stored(kMaxFrameBytes + 1);
+  FrameInfo info = InfoOf(stored, stored.size());
+  info.codec = FrameCodec::kRaw;
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(info, stored, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("4 MiB")));
+}
+
+TEST(FrameTest, RefusesOtherThanItsStoredBytes) {
+  const SealedFrame sealed = SealOf({TestText(3000, 3)});
+  FrameInfo info = sealed.info;
+  ++info.stored_bytes;
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(info, sealed.stored, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("cut short")));
+}
+
+TEST(FrameTest, ARawFrameHasItsStoredBytesForContent) {
+  SealedFrame sealed = SealOf({TestNoise(3000, 1)});
+  ASSERT_EQ(sealed.info.codec, FrameCodec::kRaw);
+  ++sealed.info.raw_bytes;
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(sealed.info, sealed.stored, raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("raw size")));
+}
+
+TEST(FrameTest, ARawFrameHasNoBases) {
+  SealedFrame sealed = SealOf({TestNoise(3000, 1)});
+  ASSERT_EQ(sealed.info.codec, FrameCodec::kRaw);
+  sealed.info.bases = {BaseId{1}};
+  Bytes raw;
+  EXPECT_THAT(FrameCodecContext(3).Decode(sealed.info, sealed.stored, Bytes(10), raw),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("has bases")));
 }
 
 TEST(FrameTest, RefusesAnUnknownCodec) {
