@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/coding.h"
+#include "core/store/features.h"
 #include "core/store/twin.h"
 #include "tests/store/store_data.h"
 #include "tests/support/memory_object_store.h"
@@ -28,9 +30,10 @@ RepositoryConfig MakeConfig() {
 }
 
 // A configuration whose hashes hold, whatever its payload.
-Bytes WithPayload(const Bytes& payload, uint64_t number = 0) {
+Bytes WithPayload(const Bytes& payload, uint64_t number = 0, uint32_t features = 0) {
   Twin twin;
   twin.magic = kConfigMagic;
+  twin.features = features;
   twin.number = number;
   twin.payload = payload;
   return EncodeTwin(RepositoryKeys(), twin);
@@ -119,6 +122,25 @@ TEST(ConfigTest, RefusesPayloadsOfAnotherShape) {
   payload.pop_back();
   EXPECT_THAT(DecodeConfig(RepositoryKeys(), WithPayload(payload), nullptr),
               StatusIs(StatusCode::kDataLoss));
+}
+
+TEST(ConfigTest, RefusesAFlagOfOtherObjects) {
+  EXPECT_THAT(DecodeConfig(RepositoryKeys(), WithPayload(PayloadOf(MakeConfig()), 0, kFeatureDelta),
+                           nullptr),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("flag")));
+}
+
+TEST(ConfigTest, ALevelIsNotCutToTheBitsThatItMayHave) {
+  for (const int64_t level : {(int64_t{1} << 32) + 3, -(int64_t{1} << 32) + 3}) {
+    Bytes payload;
+    Encoder encoder(payload);
+    encoder.SignedVarint(0);
+    for (const uint64_t value : {0, 1000, 8192, 100'000}) encoder.Varint(value);
+    encoder.SignedVarint(level);
+    encoder.Varint(kMiB);
+    EXPECT_THAT(DecodeConfig(RepositoryKeys(), WithPayload(payload), nullptr),
+                StatusIs(StatusCode::kDataLoss, HasSubstr("level")));
+  }
 }
 
 TEST(ConfigTest, AFileFarTooLargeIsDamage) {

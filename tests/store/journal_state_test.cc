@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "core/base/coding.h"
+#include "core/store/entry_codec.h"
 #include "tests/store/store_data.h"
 
 namespace cairn {
@@ -236,6 +239,87 @@ TEST(FoldTest, EveryTruncationIsAnError) {
     EXPECT_THAT(DecodeFold(RepositoryKeys(), ByteSpan(good).first(size), state.head()),
                 StatusIs(StatusCode::kDataLoss))
         << size;
+  }
+}
+
+// The fold of record 4 with what an attacker would write, whose numbers and order nothing checks
+// before the decoder does.
+struct HandMadeFold {
+  struct Pack {
+    uint8_t name = 10;
+    uint8_t state = 0;
+    uint64_t named_at = 2;
+    uint64_t since = 3;
+  };
+  struct Snapshot {
+    SnapshotEntry entry;
+    uint64_t record = 4;
+    uint8_t flags = 0;
+  };
+  std::vector<Pack> packs = {{.name = 10}, {.name = 12}};
+  std::vector<Snapshot> snapshots = {{TestSnapshot(1)}, {TestSnapshot(2)}};
+  std::vector<uint8_t> ended = {5, 6};  // those of the two packs
+
+  HandMadeFold() {
+    std::ranges::sort(snapshots, {}, [](const auto& s) { return s.entry.id; });
+  }
+  StatusOr<JournalState> Decode() const {
+    const JournalHead head{.number = 4, .hash = Filled<RecordHash>(4)};
+    Bytes payload;
+    Encoder encoder(payload);
+    encoder.Varint(4);
+    for (uint8_t i = 1; i <= 4; ++i) encoder.Raw(ShortHash(Filled<RecordHash>(i)));
+    encoder.Varint(packs.size());
+    for (const Pack& pack : packs) {
+      EncodePackInfo(encoder, TestPackInfo(pack.name));
+      encoder.Fixed8(pack.state);
+      encoder.Varint(pack.named_at);
+      encoder.Varint(pack.since);
+    }
+    encoder.Varint(snapshots.size());
+    for (const Snapshot& snapshot : snapshots) {
+      encoder.Raw(snapshot.entry.id.span());
+      encoder.Varint(snapshot.record);
+      encoder.Fixed8(snapshot.flags);
+      encoder.String(snapshot.entry.object);
+    }
+    encoder.Varint(ended.size());
+    for (const uint8_t session : ended) encoder.Raw(Filled<SessionId>(session).span());
+    return DecodeFold(RepositoryKeys(), payload, head);
+  }
+};
+
+TEST(FoldTest, RefusesWhatNoStateCanBe) {
+  ASSERT_OK(HandMadeFold().Decode().status());
+  struct Case {
+    const char* error;
+    std::function<void(HandMadeFold&)> edit;
+  };
+  const std::vector<Case> cases = {
+      {"state of a pack", [](HandMadeFold& f) { f.packs[0].state = 3; }},
+      {"number", [](HandMadeFold& f) { f.packs[0].named_at = 0; }},
+      {"number", [](HandMadeFold& f) { f.packs[0].named_at = 4; }},  // after it took its state
+      {"number", [](HandMadeFold& f) { f.packs[1].since = 5; }},     // after the fold's record
+      {"packs are not in order", [](HandMadeFold& f) { std::swap(f.packs[0], f.packs[1]); }},
+      {"packs are not in order", [](HandMadeFold& f) { f.packs.push_back(f.packs.back()); }},
+      {"number", [](HandMadeFold& f) { f.snapshots[0].record = 0; }},
+      {"number", [](HandMadeFold& f) { f.snapshots[0].record = 5; }},
+      {"flags", [](HandMadeFold& f) { f.snapshots[0].flags = 4; }},
+      {"not its hash", [](HandMadeFold& f) { f.snapshots[0].entry.object[7] ^= 1; }},
+      {"too short",
+       [](HandMadeFold& f) { f.snapshots[0].entry.object.resize(kMinSnapshotObjectBytes - 1); }},
+      {"snapshots are not in order",
+       [](HandMadeFold& f) { std::swap(f.snapshots[0], f.snapshots[1]); }},
+      {"snapshots are not in order",
+       [](HandMadeFold& f) { f.snapshots.push_back(f.snapshots.back()); }},
+      {"sessions are not in order", [](HandMadeFold& f) { std::swap(f.ended[0], f.ended[1]); }},
+      {"sessions are not in order", [](HandMadeFold& f) { f.ended.push_back(f.ended.back()); }},
+      {"has no packs", [](HandMadeFold& f) { f.ended[1] = 7; }},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    HandMadeFold fold;
+    cases[i].edit(fold);
+    EXPECT_THAT(fold.Decode(), StatusIs(StatusCode::kDataLoss, HasSubstr(cases[i].error))) << i;
   }
 }
 

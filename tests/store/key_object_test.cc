@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/store/features.h"
 #include "core/store/key_ring.h"
 #include "core/store/twin.h"
 #include "tests/store/store_data.h"
@@ -140,6 +141,36 @@ TEST(KeyObjectTest, RefusesCostsOutOfBoundsBeforeItPaysThem) {
   }
 }
 
+// Its hash needs no key, so anybody can write one.
+TEST(KeyObjectTest, RefusesAHeaderOfOtherObjectsAndAnUnknownKind) {
+  const Bytes file = EncodeKeyObject(Wrap(TestKeyFile()));
+  ASSERT_OK_AND_ASSIGN(const DecodedTwin decoded,
+                       DecodeTwin(RepositoryKeys(), kKeyMagic, file, "key"));
+  const auto with = [&](auto edit) {
+    Twin twin = decoded.twin;
+    edit(twin);
+    return DecodeKeyObject(EncodeTwin(RepositoryKeys(), twin), "key", nullptr);
+  };
+  ASSERT_OK(with([](Twin&) {}).status());
+  const auto refused = StatusIs(StatusCode::kDataLoss, HasSubstr("header"));
+  EXPECT_THAT(with([](Twin& twin) { twin.number = 1; }), refused);
+  EXPECT_THAT(with([](Twin& twin) { twin.predecessor.bytes[31] = 1; }), refused);
+  EXPECT_THAT(with([](Twin& twin) { twin.features = kFeatureDelta; }), refused);
+  for (const uint8_t kind : {uint8_t{0}, uint8_t{3}}) {
+    EXPECT_THAT(with([kind](Twin& twin) { twin.payload[0] = kind; }),
+                StatusIs(StatusCode::kDataLoss, HasSubstr("kind")));
+  }
+}
+
+TEST(KeyObjectTest, APasswordOfTheKeyFilesBytesIsNoKeyFile) {
+  const KeyObject by_file = Wrap(TestKeyFile('a'));
+  const std::string same(kKeyFileBytes, 'a');
+  EXPECT_THAT(UnwrapMasterKey(by_file, TestPassword(same)).status(),
+              StatusIs(StatusCode::kUnauthenticated));
+  EXPECT_THAT(UnwrapMasterKey(Wrap(TestPassword(same)), TestKeyFile('a')).status(),
+              StatusIs(StatusCode::kUnauthenticated));
+}
+
 class KeyRingTest : public ::testing::Test {
  protected:
   void Place(const Credential& credential, Timestamp created = {100, 5}) {
@@ -186,6 +217,32 @@ TEST_F(KeyRingTest, AKeyUnderAnothersNameIsRefused) {
       store_.PutIfAbsent(KeyObjectName(testing::Filled<KeyId>(3)), EncodeKeyObject(key), nullptr));
   EXPECT_THAT(OpenKeys(store_, TestKeyFile()).status(),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another name")));
+}
+
+TEST_F(KeyRingTest, RefusesMoreKeysThanThereMayBe) {
+  const auto place = [this](size_t i) {
+    store_.Set(KeyObjectName(testing::Filled<KeyId>(static_cast<uint8_t>(i))), Bytes(10));
+  };
+  for (size_t i = 0; i < kMaxKeys; ++i) place(i);
+  ASSERT_OK_AND_ASSIGN(const std::vector<StoredKey> keys, ListKeys(store_));
+  EXPECT_THAT(keys, SizeIs(kMaxKeys));
+  place(kMaxKeys);
+  EXPECT_THAT(ListKeys(store_).status(), StatusIs(StatusCode::kResourceExhausted));
+}
+
+// It is not the password that is wrong then.
+TEST(KeyRingOnABadDiskTest, AKeyThatReadsOtherwiseThanItWasWrittenIsDamage) {
+  class BadStore : public testing::MemoryObjectStore {
+   public:
+    Status PutIfAbsent(const std::string& name, ByteSpan bytes, bool* placed) override {
+      ASSIGN_OR_RETURN(KeyObject key, DecodeKeyObject(bytes, name, nullptr));
+      key.commitment[0] ^= 1;
+      return MemoryObjectStore::PutIfAbsent(name, EncodeKeyObject(key), placed);
+    }
+  };
+  BadStore store;
+  EXPECT_THAT(PlaceKey(store, Wrap(TestKeyFile()), TestKeyFile()),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("otherwise")));
 }
 
 TEST_F(KeyRingTest, WithoutKeysItSaysSo) {

@@ -335,6 +335,7 @@ TEST(PackFooterTest, RefusesContradictions) {
       {.ids = 1},                                 // missing
       {.ids = 3},                                 // left over
       {.blobs = {{1, 4}, {1, UINT64_MAX - 3}, {1, 9}}, .ids = 3},
+      {.stored = 0, .raw = 0, .blobs = {}, .ids = 0},
   };
   for (size_t i = 0; i < bad.size(); ++i) {
     EXPECT_THAT(bad[i].Decode(), StatusIs(StatusCode::kDataLoss)) << i;

@@ -162,6 +162,10 @@ TEST(RecordTest, RefusesPacksAndSnapshotsOutOfBounds) {
   entries.snapshots = {{.id = {}, .object = Bytes(kMinSnapshotObjectBytes - 1)}};
   EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
               StatusIs(StatusCode::kDataLoss));
+  // Not even where others make up for its bytes.
+  entries.snapshots.push_back({.id = {}, .object = Bytes(2 * kMinSnapshotObjectBytes)});
+  EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("too short")));
   entries.snapshots = {{.id = {}, .object = Bytes(kMaxSnapshotObjectBytes + 1)}};
   EXPECT_THAT(DecodeEntries(RepositoryKeys(), EncodeEntries(entries)),
               StatusIs(StatusCode::kDataLoss));

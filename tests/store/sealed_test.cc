@@ -44,6 +44,14 @@ TEST(SealedTest, KeysOfAnEncryptedRepositoryAreItsOwn) {
   EXPECT_NE(HashSnapshotObject(Keys(), Bytes(40)), HashSnapshotObject(RepositoryKeys(), Bytes(40)));
 }
 
+TEST(SealedTest, WhatIsShorterThanASealIsRefused) {
+  for (size_t size = 0; size < kAeadTagBytes; ++size) {
+    EXPECT_THAT(Keys().Open(RepositoryKeys::Use::kPack, {}, {}, Bytes(size)),
+                StatusIs(StatusCode::kDataLoss))
+        << size;
+  }
+}
+
 class SealedTwinTest : public ::testing::Test {
  protected:
   static Twin Make(uint64_t number = 3) {

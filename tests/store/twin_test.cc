@@ -150,6 +150,11 @@ TEST(TwinTest, RefusesAnUnknownVersionByName) {
                        AllOf(HasSubstr("version 2"), HasSubstr("newer version of cairn"))));
 }
 
+TEST(TwinTest, VersionZeroIsDamageAndNoNewerVersion) {
+  const Bytes file = Rewritten(Encode(50), 50, [](uint8_t* copy) { copy[8] = 0; });
+  EXPECT_THAT(Decode(file), StatusIs(StatusCode::kDataLoss, HasSubstr("version 0")));
+}
+
 TEST(TwinTest, RefusesAnUnknownVersionThatHashesOtherwise) {
   Bytes file = Encode(50);
   file[8] = 3;
