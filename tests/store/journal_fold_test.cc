@@ -8,7 +8,10 @@
 
 #include "core/base/memory_file_system.h"
 #include "core/base/random.h"
+#include "core/store/features.h"
 #include "core/store/journal.h"
+#include "core/store/journal_names.h"
+#include "core/store/twin.h"
 #include "tests/store/store_data.h"
 #include "tests/support/memory_object_store.h"
 
@@ -257,6 +260,44 @@ TEST_F(JournalFoldTest, AFoldUnderAnothersNumberIsRefused) {
   EXPECT_THAT(Journal(store_, RepositoryKeys(Filled<RepositoryId>(2))).ReadFold(7, nullptr),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another repository")));
   EXPECT_THAT(journal_.ReadFold(8, nullptr), StatusIs(StatusCode::kNotFound));
+}
+
+// A fold as somebody would write it who can make hashes hold.
+TEST_F(JournalFoldTest, AHeaderThatContradictsTheFoldIsRefused) {
+  const RepositoryKeys keys(kRepository);
+  Append(11);
+  ASSERT_OK(journal_.FoldIfDue(state_, kPolicy));
+  ASSERT_OK_AND_ASSIGN(const Bytes fold, store_.ReadAll(FoldName(7), kMiB));
+  ASSERT_OK_AND_ASSIGN(const DecodedTwin decoded, DecodeTwin(keys, kFoldMagic, fold, "fold"));
+  const auto with = [&](auto edit) {
+    Twin twin = decoded.twin;
+    edit(twin);
+    store_.Set(FoldName(7), EncodeTwin(keys, twin));
+    return journal_.ReadFold(7, nullptr);
+  };
+  ASSERT_OK(with([](Twin&) {}).status());
+  EXPECT_THAT(with([](Twin& twin) { twin.number = 8; }),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("another number")));
+  EXPECT_THAT(with([](Twin& twin) { twin.features = kFeatureDelta; }),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("flags")));
+}
+
+// A disk that reads otherwise than was written would take the only records with it.
+TEST_F(JournalFoldTest, NothingIsRemovedWhereTheFoldReadsOtherwiseThanItWasWritten) {
+  class BadStore : public MemoryObjectStore {
+   public:
+    Status PutIfAbsent(const std::string& name, ByteSpan bytes, bool* placed) override {
+      Bytes stored(bytes.begin(), bytes.end());
+      if (name == FoldName(8)) stored[200] ^= 1;
+      return MemoryObjectStore::PutIfAbsent(name, stored, placed);
+    }
+  };
+  BadStore bad;
+  Journal journal(bad, RepositoryKeys(kRepository));
+  AppendTo(journal, 12);
+  EXPECT_THAT(journal.FoldIfDue(state_, kPolicy),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("otherwise")));
+  EXPECT_THAT(bad.List("journal"), IsOkAndHolds(SizeIs(12 + 1)));  // and "folds"
 }
 
 TEST_F(JournalFoldTest, AHoleBetweenFoldAndHeadIsDamage) {

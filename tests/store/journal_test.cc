@@ -122,6 +122,16 @@ TEST_F(JournalTest, RefusesEntriesThatNobodyCouldRead) {
   EXPECT_THAT(store_.List("journal"), IsOkAndHolds(IsEmpty()));
 }
 
+TEST_F(JournalTest, RefusesARecordThatReadersWouldFindTooLarge) {
+  RecordEntries entries;
+  for (uint8_t i = 0; i < 8; ++i) {
+    entries.snapshots.push_back({.id = {}, .object = Bytes(kMaxSnapshotObjectBytes, i)});
+  }
+  EXPECT_THAT(journal_.Append({}, entries),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("too large")));
+  EXPECT_THAT(store_.List("journal"), IsOkAndHolds(IsEmpty()));
+}
+
 TEST_F(JournalTest, CatchUpAppliesWhatOthersAppended) {
   JournalState state;
   ASSERT_OK(CommitMany(journal_, 5).status());

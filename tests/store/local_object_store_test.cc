@@ -282,6 +282,7 @@ TEST(LocalObjectStoreTest, AWriterRefusesEverythingAfterAnError) {
   EXPECT_THAT(writer->Commit(), StatusIs(StatusCode::kResourceExhausted));
   fs.SetCapacityBytes(kMiB);
   EXPECT_THAT(writer->Append(AsBytes("x")), StatusIs(StatusCode::kFailedPrecondition));
+  EXPECT_THAT(writer->Drain(), StatusIs(StatusCode::kFailedPrecondition));
   EXPECT_THAT(writer->Commit(), StatusIs(StatusCode::kFailedPrecondition));
   EXPECT_THAT(store->ListUnfinished(), IsOkAndHolds(IsEmpty()));
 }

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -249,10 +251,82 @@ TEST_F(PackMenderTest, ASectorThatTheDiskRefusesIsMended) {
   }
 }
 
+// A disk whose reads of one object are not all alike.
+class FickleStore : public testing::MemoryObjectStore {
+ public:
+  StatusOr<size_t> ReadAt(const std::string& name, uint64_t offset, MutableByteSpan out) override {
+    ASSIGN_OR_RETURN(const size_t got, MemoryObjectStore::ReadAt(name, offset, out));
+    if (name != object) return got;
+    return ++reads >= fickle_from ? on_read(out.first(got)) : got;
+  }
+
+  std::string object;
+  size_t reads = 0;
+  size_t fickle_from = SIZE_MAX;
+  std::function<size_t(MutableByteSpan out)> on_read;
+};
+
+TEST_F(PackMenderTest, APackThatShrinksWhileItIsReadIsNotTakenForWhole) {
+  auto store = std::make_unique<FickleStore>();
+  FickleStore& fickle = *store;
+  store_ = std::move(store);
+  MakePack(3'000);
+  fickle.object = PackObjectName(pack_.name);
+  fickle.on_read = [](MutableByteSpan) { return size_t{0}; };
+  ASSERT_OK(Mender().Verify(pack_));
+  const size_t reads = fickle.reads;
+  ASSERT_GT(reads, 3U);
+  for (size_t from = 1; from <= reads; ++from) {
+    fickle.reads = 0;
+    fickle.fickle_from = from;
+    EXPECT_THAT(Mender().Verify(pack_), testing::StatusIs(StatusCode::kDataLoss)) << from;
+  }
+}
+
+TEST_F(PackMenderTest, APackThatReadsOtherwiseWhileItIsSolvedIsNotMended) {
+  auto store = std::make_unique<FickleStore>();
+  FickleStore& fickle = *store;
+  store_ = std::move(store);
+  MakePack(100'000);
+  fickle.object = PackObjectName(pack_.name);
+  fickle.Damage(fickle.object, [](Bytes& bytes) { bytes[10'000] ^= 1; });
+  ASSERT_OK(Mender().Solve(pack_).status());
+  fickle.on_read = [](MutableByteSpan out) {
+    out[0] ^= 1;
+    return out.size();
+  };
+  fickle.reads = 0;
+  fickle.fickle_from = 2;  // the first finds what is lost
+  EXPECT_THAT(Mender().Solve(pack_).status(),
+              testing::StatusIs(StatusCode::kDataLoss, HasSubstr("than a moment ago")));
+}
+
+TEST_F(PackMenderTest, ASizeThatNoPackHasIsRefusedBeforeAnythingIsRead) {
+  PackInfo info = testing::TestPackInfo(1);
+  EXPECT_THAT(Mender().Solve(info).status(), testing::StatusIs(StatusCode::kNotFound));
+  for (const uint64_t bytes :
+       {uint64_t{0}, kPackHeaderBytes + kPackTrailerBytes - 1, kMaxPackBytes + 1}) {
+    info.bytes = bytes;
+    EXPECT_THAT(Mender().Solve(info).status(),
+                testing::StatusIs(StatusCode::kDataLoss, HasSubstr("out of bounds")))
+        << bytes;
+  }
+}
+
 TEST_F(PackMenderTest, MoreThanParityMendsIsLeftAsItIs) {
   MakePack(800'000);
   Zero(100'000, 200'000);
   ExpectNotMended("a quarter");
+  // It stops where it has seen that, and does not gather what it cannot solve.
+  EXPECT_THAT(Mender().Solve(pack_).status(),
+              testing::StatusIs(StatusCode::kDataLoss, HasSubstr("more of it is lost")));
+  ResetPack();
+  const ParityWindow window = ParityLayout(pack_.bytes).windows[0];
+  for (uint32_t i = 0; i <= window.rows; ++i) {
+    Zero(uint64_t{i} * window.groups * kShardBytes, kShardBytes);
+  }
+  EXPECT_THAT(Mender().Solve(pack_).status(),
+              testing::StatusIs(StatusCode::kDataLoss, HasSubstr("10 shards of 4 KiB are lost")));
   ResetPack();
   ASSERT_OK(fs_.Unlink(PackObjectName(pack_.name)));
   store_ = NewLocalObjectStore(fs_);  // that one has it open

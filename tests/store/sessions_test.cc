@@ -144,6 +144,15 @@ TEST_F(SessionsTest, AFileRemovedBetweenMakingAndLockingIsMadeAnew) {
   EXPECT_EQ(OnlyLive().id, session->id());
 }
 
+TEST_F(SessionsTest, GivesUpWhereEachFileIsTakenFromIt) {
+  int locks = 0;
+  fs_.SetHook([&](const DiskOperation& operation) {
+    return operation.kind == Kind::kLock && ++locks < 1000 ? Aborted("locked") : OkStatus();
+  });
+  EXPECT_THAT(Session::Open(fs_, "snapshot"), StatusIs(StatusCode::kUnavailable));
+  fs_.SetHook(nullptr);
+}
+
 TEST_F(SessionsTest, WhatCannotBeToldCountsAsAliveAndAsTheOldest) {
   const auto session = Open();
   ASSERT_OK(session->SetStart(5));
