@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -161,6 +163,34 @@ TEST(ExternalSorterTest, SaysFalseAgainAfterTheEnd) {
   EXPECT_EQ(AsText(record), "b");
   EXPECT_THAT(sorter.Next(&record), IsOkAndHolds(false));
   EXPECT_THAT(sorter.Next(&record), IsOkAndHolds(false));
+}
+
+TEST(ExternalSorterTest, ATemporaryFileThatIsCutShortIsAnError) {
+  ExternalSorter sorter({.memory_bytes = 1000});
+  for (const std::string& record : RandomRecords(1, 2000, 100)) {
+    ASSERT_OK(sorter.Add(AsBytes(record)));
+  }
+  // It has no name; what is open and has none is its.
+  size_t cut = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string file = std::filesystem::read_symlink(entry.path(), gone);
+    struct stat status {};
+    const int fd = std::stoi(entry.path().filename());
+    if (fd <= 2 || !file.ends_with("(deleted)")) continue;
+    if (::fstat(fd, &status) != 0 || status.st_size == 0) continue;
+    ASSERT_EQ(::ftruncate(fd, status.st_size - 1), 0);
+    ++cut;
+  }
+  ASSERT_GT(cut, 0U);
+  Status status = sorter.Finish();
+  Bytes record;
+  for (bool more = true; status.ok() && more;) {
+    StatusOr<bool> next = sorter.Next(&record);
+    status = next.status();
+    more = next.ok() && *next;
+  }
+  EXPECT_THAT(status, StatusIs(StatusCode::kDataLoss, HasSubstr("ends within a record")));
 }
 
 }  // namespace

@@ -2,11 +2,15 @@
 #include "core/base/secret.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <type_traits>
 #include <utility>
 
 #include "core/base/password_hash.h"
+#include "tests/support/in_child.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -52,6 +56,19 @@ TEST(PasswordHashTest, DependsOnPasswordSaltAndCost) {
   PasswordCost more = kLeastPasswordCost;
   ++more.passes;
   EXPECT_NE(hash("password", salt, more), one);
+}
+
+TEST(PasswordHashTest, WithoutTheMemoryThereIsNoKey) {
+  testing::InChild([] {
+    rlim_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    ASSERT_GT(pages, 0U);
+    const rlim_t limit = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + 64 * kMiB;
+    const rlimit limits{limit, limit};
+    ASSERT_EQ(::setrlimit(RLIMIT_AS, &limits), 0);
+    EXPECT_THAT(HashPassword(AsBytes("password"), {}, kMostPasswordCost).status(),
+                testing::StatusIs(StatusCode::kResourceExhausted));
+  });
 }
 
 TEST(PasswordHashTest, CostsAreBoundedBothWays) {
