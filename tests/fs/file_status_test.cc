@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/fs/file_status.h"
 
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -119,6 +120,12 @@ TEST(TraitsOfTest, AnUnknownFileSystemIsNotTrusted) {
   ASSERT_OK_AND_ASSIGN(const FileSystemTraits traits, TraitsOf(proc.get()));
   EXPECT_FALSE(traits.known_good);
   EXPECT_FALSE(traits.own_clock);
+}
+
+TEST(StatAtTest, RefusesATypeThatIsNotKnown) {
+  const UniqueFd event(::eventfd(0, EFD_CLOEXEC));  // has none
+  ASSERT_TRUE(event.valid());
+  EXPECT_THAT(StatAt(event.get(), ""), StatusIs(StatusCode::kUnimplemented));
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReadXattrs (core/fs/source_file.h).
 #include <linux/capability.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/xattr.h>
 
 #include "absl/strings/str_format.h"
 #include "core/fs/source_file.h"
 #include "tests/fs/temp_tree.h"
+#include "tests/support/in_child.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -131,6 +134,21 @@ TEST(ReadXattrsTest, LeavesOutWhatIsNeverKept) {
   SetXattr(tree.Path("file"), "trusted.overlay.opaque", "y");
   SetXattr(tree.Path("file"), "user.kept", "y");
   EXPECT_THAT(ReadXattrs(tree.fd(), "file"), IsOkAndHolds(ElementsAre(Pair("user.kept", _))));
+}
+
+TEST(ReadXattrsTest, SaysThatTheyNeedProc) {
+  if (!IsRoot()) GTEST_SKIP() << "needs root";
+  const TempTree tree;
+  tree.Write("file", "");
+  testing::InChild([&] {
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+      return;
+    }
+    ASSERT_EQ(::mount("none", "/proc", "tmpfs", 0, nullptr), 0);
+    EXPECT_THAT(ReadXattrs(tree.fd(), "file"),
+                StatusIs(StatusCode::kFailedPrecondition, HasSubstr("/proc is not mounted")));
+  });
 }
 
 }  // namespace

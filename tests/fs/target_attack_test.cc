@@ -206,5 +206,53 @@ TEST_F(TargetAttackTest, ADirectoryMovedOutWhileItIsEmptiedTakesNobodyAlong) {
   });
 }
 
+// While a directory at the bottom is emptied, one above it, which is closed meanwhile, makes place
+// for another tree with the same names.
+TEST_F(TargetAttackTest, ATreeThatTakesTheRemovedOnesPlaceIsLeftAlone) {
+  RunAttack([&] {
+    constexpr int kDepth = 60;
+    constexpr int kSwapped = 20;
+    constexpr int kFiles = 1000;
+    // So that its last directory is empty where the levels begin that stayed open.
+    constexpr int kOtherDepth = kDepth - kSwapped - 31;
+    const auto chain = [](int depth) {
+      std::string path = "d";
+      for (int i = 1; i < depth; ++i) path += "/d";
+      return path;
+    };
+    bool met = false;
+    for (int round = 0; round < 50 && !met; ++round) {
+      const std::string deepest = Path(chain(kDepth));
+      std::filesystem::create_directories(deepest);
+      for (int i = 0; i < kFiles; ++i) WriteFile(deepest + "/" + std::to_string(i), "");
+      const std::string other = Outside("other");
+      const std::string bottom = other + "/" + chain(kOtherDepth);
+      std::filesystem::create_directories(bottom);
+      const ino_t kept = StatOf(bottom).st_ino;
+      const timespec long_ago[2] = {{1, 0}, {1, 0}};
+      ASSERT_EQ(::utimensat(AT_FDCWD, deepest.c_str(), long_ago, 0), 0);
+      std::thread swapper([&] {
+        struct stat seen {};
+        // Until it has begun with the deepest.
+        while (::lstat(deepest.c_str(), &seen) == 0 && seen.st_mtim.tv_sec == 1) {
+        }
+        ::renameat2(AT_FDCWD, Path(chain(kSwapped)).c_str(), AT_FDCWD, other.c_str(),
+                    RENAME_EXCHANGE);
+      });
+      const Status removed = target_->Remove("d");
+      swapper.join();
+      met = std::string(Message(removed)).find("moved meanwhile") != std::string::npos;
+      // In its own place, or in the other one's.
+      struct stat seen {};
+      const std::string exchanged = Path(chain(kSwapped + kOtherDepth));
+      ASSERT_TRUE((::lstat(exchanged.c_str(), &seen) == 0 && seen.st_ino == kept) ||
+                  (::lstat(bottom.c_str(), &seen) == 0 && seen.st_ino == kept));
+      std::filesystem::remove_all(Path("d"));
+      std::filesystem::remove_all(other);
+    }
+    EXPECT_TRUE(met);
+  });
+}
+
 }  // namespace
 }  // namespace cairn::testing

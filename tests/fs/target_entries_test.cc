@@ -2,12 +2,14 @@
 #include <sys/resource.h>
 
 #include "core/fs/target.h"
+#include "core/fs/target_remove.h"
 #include "tests/fs/target_fixture.h"
 
 namespace cairn::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class TargetSpecialTest : public TargetTest {};
@@ -66,9 +68,11 @@ TEST_F(TargetSpecialTest, RefusesWhatNoFileSystemHas) {
   EXPECT_THAT(target_->CreateSpecial(link, Plain(link.type)), invalid);
   Entry device = SpecialEntry("x", EntryType::kBlockDevice);
   device.device = {4096, 0};
-  EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)), invalid);
+  EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("no device 4096:0")));
   device.device = {0, 1048576};
-  EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)), invalid);
+  EXPECT_THAT(target_->CreateSpecial(device, Plain(device.type)),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("no device 0:1048576")));
   EXPECT_THAT(target_->CreateSpecial(SpecialEntry("x", EntryType::kDirectory), Plain()), invalid);
   EXPECT_THAT(NamesIn(Path("")), IsEmpty());
 }
@@ -206,6 +210,37 @@ TEST_F(TargetRemoveTest, DoesNotEnterAnotherMount) {
       EXPECT_THAT(NamesIn(point), ElementsAre("precious"));
     });
   }
+}
+
+// It would have to be made accessible to be looked into.
+TEST_F(TargetRemoveTest, LeavesAClosedMountClosed) {
+  CAIRN_ROOT_ONLY();
+  GiveToOrdinaryUser();
+  InChild([&] {
+    if (!EnterOwnMounts()) return;
+    std::filesystem::create_directories(Path("d/mount"));
+    ASSERT_EQ(::mount("none", Path("d/mount").c_str(), "tmpfs", 0, "mode=0,uid=65534"), 0);
+    ASSERT_EQ(::chown(Path("d").c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+    AsOrdinaryUser({}, [&] {
+      EXPECT_THAT(target_->Remove("d"), StatusIs(StatusCode::kFailedPrecondition));
+      EXPECT_EQ(StatOf(Path("d/mount")).st_mode & 07777, 0U);
+    });
+  });
+}
+
+// The interface below checks names before; this is the last one that could.
+TEST_F(TargetRemoveTest, RemovesNothingByWhatIsNoName) {
+  WithoutRights([&] {
+    std::filesystem::create_directories(Path("d/below"));
+    WriteFile(Path("f"), "");
+    WriteFile(Path("d/below/f"), "");
+    const UniqueFd d(::open(Path("d").c_str(), O_RDONLY | O_DIRECTORY));
+    for (const char* name : {"", ".", "..", "../f", "below/f"}) {
+      EXPECT_THAT(RemoveTree(d.get(), name), StatusIs(StatusCode::kInvalidArgument)) << name;
+    }
+    EXPECT_THAT(NamesIn(Path("")), ElementsAre("d", "f"));
+    EXPECT_THAT(NamesIn(Path("d/below")), ElementsAre("f"));
+  });
 }
 
 TEST_F(TargetRemoveTest, DoesNotRemoveAFileThatIsAMountPoint) {
