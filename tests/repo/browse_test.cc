@@ -2,6 +2,7 @@
 #include "core/repo/browse.h"
 
 #include "tests/repo/restore_fixture.h"
+#include "tests/repo/test_repository.h"
 
 namespace cairn::testing {
 namespace {
@@ -101,8 +102,10 @@ TEST_F(BrowseTest, SaysWhichPartOfAPathIsMissing) {
               StatusIs(StatusCode::kNotFound, HasSubstr(Source("a/none") + " is not in")));
   EXPECT_THAT(FindInSnapshot(*repository_, view, Source("a/file/x")),
               StatusIs(StatusCode::kNotFound, HasSubstr(Source("a/file") + " is a file")));
-  EXPECT_THAT(FindInSnapshot(*repository_, view, "relative"),
-              StatusIs(StatusCode::kInvalidArgument));
+  for (const std::string path : {"relative", "/a/../b", "/./a"}) {
+    EXPECT_THAT(FindInSnapshot(*repository_, view, path), StatusIs(StatusCode::kInvalidArgument))
+        << path;
+  }
 }
 
 TEST_F(BrowseTest, StopsWhenTheVisitorHasEnough) {
@@ -206,6 +209,25 @@ TEST_F(BrowseTest, DiffComparesTwoPaths) {
   const SnapshotView view = TakeView();
   EXPECT_THAT(Differences(view, Source("a"), view, Source("b")),
               ElementsAre("-" + Source("a/x"), "+" + Source("b/y")));
+}
+
+TEST(ReadFileContentTest, RefusesContentThatIsNotAsLongAsItIsSaidToBe) {
+  TestRepository test;
+  const TestBlob chunk = test.Chunk(1);
+  test.AddPack({{chunk}});
+  MustBeOk(test.repository().Refresh().status());
+  const auto read = [&](uint64_t file_bytes, uint64_t item_bytes) {
+    Entry entry;
+    entry.size = file_bytes;
+    entry.content.items = {{item_bytes, false, chunk.ref.id}};
+    return ReadFileContent(test.repository(), entry, nullptr, [](ByteSpan) { return OkStatus(); });
+  };
+  const uint64_t bytes = chunk.bytes.size();
+  EXPECT_OK(read(bytes, bytes));
+  EXPECT_THAT(read(bytes + 1, bytes + 1), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(read(bytes - 1, bytes - 1), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(read(bytes + 1, bytes), StatusIs(StatusCode::kDataLoss));
+  EXPECT_THAT(read(bytes - 1, bytes), StatusIs(StatusCode::kDataLoss));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "core/tree/reader.h"
 #include "tests/repo/restore_fixture.h"
 #include "tests/support/encryption.h"
+#include "tests/support/memory_blobs.h"
 
 namespace cairn::testing {
 namespace {
@@ -163,6 +164,8 @@ TEST_F(RestoreDamageTest, ContentThatIsNotAsLongAsTheFileIsRefused) {
   });
   ASSERT_OK_AND_ASSIGN(const RestoreResult result, TryRestore(Place(id, "/made")));
   EXPECT_EQ(result.errors, 2U);
+  EXPECT_THAT(problems_, ElementsAre(Pair("/made/longer", HasSubstr("is shorter than the file")),
+                                     Pair("/made/shorter", HasSubstr("is longer than the file"))));
   EXPECT_FALSE(Exists(Target("longer")));
   EXPECT_FALSE(Exists(Target("shorter")));
 }
@@ -280,6 +283,22 @@ TEST_F(RestoreDamageTest, DeleteIsRefusedWhereTheSnapshotsRulesAreNotUnderstood)
   EXPECT_THAT(SparedPaths::Load(*repository_, object), StatusIs(StatusCode::kInvalidArgument));
   object.excludes.inline_bytes = ToBytes("[unclosed\n");
   EXPECT_THAT(SparedPaths::Load(*repository_, object), StatusIs(StatusCode::kInvalidArgument));
+}
+
+// What it left out beyond its list could be anything that is there.
+TEST(SparedPathsTest, ASnapshotThatLeftOutMoreThanItListsDeletesNothing) {
+  for (const size_t more : {0, 1}) {
+    const Bytes notes = EncodePathNotes(
+        std::vector<PathNote>(kMaxPathNotes - 1 + more, PathNote{"/a", "excluded"}));
+    for (LongList SnapshotObject::*const list :
+         {&SnapshotObject::errors, &SnapshotObject::skipped}) {
+      MemoryBlobs blobs;
+      SnapshotObject object;
+      ASSERT_OK_AND_ASSIGN(object.*list, MakeLongList(notes, blobs));
+      EXPECT_EQ(SparedPaths::Load(blobs, object).status().code(),
+                more == 0 ? StatusCode::kOk : StatusCode::kFailedPrecondition);
+    }
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/repo/restore.h"
+#include "tests/fs/target_fixture.h"
 #include "tests/repo/restore_fixture.h"
 
 namespace cairn::testing {
@@ -355,6 +356,25 @@ TEST_F(RestorePolicyTest, TheRepositoryItselfIsLeftAlone) {
   EXPECT_EQ(Read(Source("repo/journal/1")), "new");
   EXPECT_EQ(Read(Source("repo/journal/2")), "new");
   EXPECT_TRUE(Exists(Source("moved/repo/journal/1")));
+}
+
+TEST_F(RestorePolicyTest, WhatCannotBeDeletedIsReported) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  std::filesystem::create_directory(Source("dir"));
+  const SnapshotId id = Take();
+  Write(Target("dir/extra"), "x");
+  Write(Target("more"), "x");
+  for (const std::string& mine : {tree_.path(), Target(), Target("more")}) {
+    ASSERT_EQ(::chown(mine.c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+  }
+  AsOrdinaryUser({}, [&] {
+    ASSERT_OK_AND_ASSIGN(const RestoreResult result, TryRestore(Place(id), Deleting()));
+    EXPECT_THAT(problems_, Contains(Pair(Source("dir/extra"), HasSubstr("remove"))));
+    EXPECT_TRUE(Exists(Target("dir/extra")));
+    EXPECT_FALSE(Exists(Target("more")));
+    EXPECT_GE(result.errors, 1U);
+    EXPECT_EQ(result.deleted, 1U);
+  });
 }
 
 }  // namespace

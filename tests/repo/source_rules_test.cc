@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/source_rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
+
+namespace cairn::testing {
+namespace {
+
+using ::testing::Optional;
+
+TEST(SourceRulesTest, AreReadAsTheyWereWritten) {
+  SourceRules rules;
+  ASSERT_OK(rules.excludes.Add("*.o"));
+  rules.exclude_caches = true;
+  rules.exclude_if_present = {".nobackup"};
+  rules.exclude_larger_than = 123'456;
+  rules.one_file_system = true;
+  ASSERT_OK_AND_ASSIGN(const SourceRules read, ParseRules(RulesText(rules)));
+  EXPECT_EQ(RulesText(read), RulesText(rules));
+  EXPECT_THAT(read.exclude_larger_than, Optional(123'456U));
+}
+
+// By rules that are taken for others a restore would delete what the snapshot left out.
+TEST(SourceRulesTest, OnesThatAreNotUnderstoodAreRefused) {
+  for (const char* text :
+       {"# larger-than ", "# larger-than x", "# larger-than 12x", "# larger-than -1",
+        "# larger-than 99999999999999999999", "*.o\n# newer-than 5\n"}) {
+    EXPECT_THAT(ParseRules(text).status(), StatusIs(StatusCode::kInvalidArgument)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace cairn::testing
