@@ -240,5 +240,41 @@ TEST(PacksOfTreeTest, ABlobInNoPackIsNotFound) {
   EXPECT_THAT(PacksOfTree(test.repository(), tree.ref), StatusIs(StatusCode::kNotFound));
 }
 
+// As another prune purges them, of a snapshot that was forgotten meanwhile.
+TEST_F(ReachableBlobsTest, NodesThatWaitAndGoOutOfTheIndexAreNotWaitedForForEver) {
+  std::vector<TestBlob> chunks;
+  std::vector<TestBlob> directories;
+  std::vector<PackName> packs;
+  for (uint64_t i = 0; i < 5; ++i) {
+    chunks.push_back(test_.Chunk(i));
+    directories.push_back(test_.Tree({chunks.back()}));
+    packs.push_back(test_.AddPack({{directories.back()}}));
+  }
+  const TestBlob top = test_.Tree({}, directories);
+  test_.AddPack({chunks});
+  test_.AddPack({{top}});
+  ReachableBlobs blobs = Create();
+  bool purged = false;
+  test_.fs().SetHook([&](const DiskOperation& operation) {
+    const auto read = std::ranges::find(packs, operation.path, PackObjectName);
+    if (operation.kind != DiskOperation::Kind::kRead || read == packs.end() ||
+        std::exchange(purged, true)) {
+      return OkStatus();
+    }
+    RecordEntries entries;
+    for (const PackName& pack : packs) {
+      if (pack != *read) entries.condemn.push_back(pack);
+    }
+    test_.Append(entries);
+    entries.purge = std::exchange(entries.condemn, {});
+    test_.Append(entries);
+    return test_.repository().Refresh().status();
+  });
+  ReachableBlobs::Options options;
+  options.max_waiting = 1;
+  EXPECT_THAT(blobs.Mark({top.ref}, options), StatusIs(StatusCode::kAborted));
+  EXPECT_TRUE(purged);
+}
+
 }  // namespace
 }  // namespace cairn::testing

@@ -279,15 +279,14 @@ TEST_F(PruneConcurrencyTest, ASnapshotThatIsForgottenMeanwhileIsNoHindrance) {
 }
 
 TEST_F(PruneConcurrencyTest, BeginsAnewWhereAnotherPruneHasKeptTheOtherCopy) {
-  const TestBlob chunk = test_.Chunk(1, kBigChunk);
-  const PackName first = test_.AddPack({{chunk}});
-  const PackName second = test_.AddPack({{chunk}});
-  test_.AddSnapshot({chunk});
   for (const bool purge : {false, true}) {
+    const TestBlob chunk = test_.Chunk(purge ? 1 : 2, kBigChunk);
+    const PackName first = test_.AddPack({{chunk}});
+    const PackName second = test_.AddPack({{chunk}});
+    test_.AddSnapshot({chunk});
     // This run keeps the one, the other prune the other.
     BeforeRecord(1, [&] {
       RecordEntries entries;
-      if (!test_.IsNamed(first) || test_.StateOf(first) != PackState::kLive) return;
       entries.condemn = {first};
       test_.Append(entries);
       if (!purge) return;
@@ -297,6 +296,7 @@ TEST_F(PruneConcurrencyTest, BeginsAnewWhereAnotherPruneHasKeptTheOtherCopy) {
       MustBeOk(test_.fs().Unlink(PackObjectName(first)));
     });
     Run();
+    EXPECT_TRUE(WasCalled());
     test_.ExpectWhole();
     EXPECT_EQ(test_.StateOf(second), PackState::kLive);
     EXPECT_FALSE(test_.HasFile(first));

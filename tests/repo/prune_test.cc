@@ -258,16 +258,19 @@ TEST_F(PruneTest, WhereANodeIsDamagedNothingIsRemoved) {
 }
 
 TEST_F(PruneTest, ADamagedPackIsNotRewritten) {
-  const TestBlob used = test_.Chunk(1, kBigChunk);
-  const PackName pack = test_.AddPack({{used}, {test_.Chunk(2, kBigChunk)}});
-  const PackName dead = test_.AddPack({{test_.Chunk(3, kBigChunk)}});
-  test_.AddSnapshot({used});
-  MustBeOk(test_.fs().Damage(PackObjectName(pack),
-                             [](Bytes& bytes) { bytes[kPackHeaderBytes + 5] ^= 1; }));
-  Run();
-  EXPECT_EQ(test_.StateOf(pack), PackState::kLive);
-  EXPECT_FALSE(test_.HasFile(dead));
-  EXPECT_THAT(test_.warnings(), Contains(HasSubstr(pack.Hex())));
+  // A large frame would be copied as it is stored.
+  for (const size_t size : {kBigChunk, size_t{kChunkFrameBytes} / 2}) {
+    const TestBlob used = test_.Chunk(size, size);
+    const PackName pack = test_.AddPack({{used}, {test_.Chunk(size + 1, size)}});
+    const PackName dead = test_.AddPack({{test_.Chunk(size + 2, size)}});
+    test_.AddSnapshot({used});
+    MustBeOk(test_.fs().Damage(PackObjectName(pack),
+                               [](Bytes& bytes) { bytes[kPackHeaderBytes + 5] ^= 1; }));
+    Run();
+    EXPECT_EQ(test_.StateOf(pack), PackState::kLive);
+    EXPECT_FALSE(test_.HasFile(dead));
+    EXPECT_THAT(test_.warnings(), Contains(HasSubstr(pack.Hex())));
+  }
 }
 
 TEST_F(PruneTest, TheSameProcessGoesOnReading) {
