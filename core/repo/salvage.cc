@@ -39,7 +39,6 @@ StatusOr<std::vector<PackName>> ListPacks(ObjectStore& store) {
 StatusOr<PackInfo> DescribePack(ObjectStore& store, const PackName& name,
                                 const RepositoryKeys& keys) {
   ASSIGN_OR_RETURN(const PackHeader header, ReadPackHeader(store, keys, name));
-  if (header.repository != keys.id()) return NotFound("a pack of another repository");
   PackInfo info;
   info.name = name;
   info.session = header.session;
@@ -49,6 +48,7 @@ StatusOr<PackInfo> DescribePack(ObjectStore& store, const PackName& name,
   const uint64_t offset = info.bytes - PackHash::kBytes;
   ASSIGN_OR_RETURN(const size_t read, store.ReadAt(PackObjectName(name), offset, info.hash.bytes));
   if (read != PackHash::kBytes) return DataLoss("a pack that is cut short");
+  // That of another repository is refused, too.
   RETURN_IF_ERROR(ReadPackFooter(store, keys, info).status());
   return info;
 }
