@@ -120,5 +120,13 @@ TEST_F(ChangeCacheTest, WritesMoreThanOneTransactionHolds) {
   EXPECT_THAT(next->Find("0", Leaf(1), kEntries), IsOkAndHolds(Optional(HasWitness(77u))));
 }
 
+TEST(CacheRowTest, NoLeafHasSoManyEntries) {
+  CacheRow row;
+  row.witnesses.assign(1024, 7);
+  EXPECT_OK(DecodeCacheRow(EncodeCacheRow(row)).status());
+  row.witnesses.push_back(7);
+  EXPECT_THAT(DecodeCacheRow(EncodeCacheRow(row)), StatusIs(StatusCode::kDataLoss));
+}
+
 }  // namespace
 }  // namespace cairn::testing

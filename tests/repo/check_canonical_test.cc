@@ -279,5 +279,17 @@ TEST_F(CheckCanonicalTest, DepthIsThatOfTheDeepestWay) {
   EXPECT_THAT(test_.Findings(), HasSubstr("too deeply"));
 }
 
+TEST_F(CheckCanonicalTest, FindsLinkGroupsSplitWhereTheRulesDoNot) {
+  const std::vector<Entry> entries = Files(4);
+  LinksNode first{0, {{true, entries[0].name}, {false, entries[1].name}}, {}};
+  LinksNode second{0, {{true, entries[2].name}, {false, entries[3].name}}, {}};
+  const LinksNode top{1,
+                      {},
+                      {{entries[1].name, 2, test_.LinksBlob(first).ref.id},
+                       {entries[3].name, 2, test_.LinksBlob(second).ref.id}}};
+  test_.Snapshot(test_.Built(entries), test_.LinksBlob(top).ref.id);
+  EXPECT_FALSE(test_.Checked().clean());
+}
+
 }  // namespace
 }  // namespace cairn::testing

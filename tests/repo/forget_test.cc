@@ -12,6 +12,7 @@ namespace cairn::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class ForgetTest : public ::testing::Test {
@@ -145,11 +146,11 @@ TEST_F(ForgetTest, BadTagsAreRefused) {
   EXPECT_THAT(TagSnapshots(test_.repository(), {id}, {false, {""}, {}}),
               StatusIs(StatusCode::kInvalidArgument));
   EXPECT_THAT(TagSnapshots(test_.repository(), {id}, {false, {std::string(1025, 'x')}, {}}),
-              StatusIs(StatusCode::kInvalidArgument));
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("at most 1024 bytes")));
   std::vector<std::string> many;
   for (int i = 0; i <= 1024; ++i) many.push_back(std::to_string(i));
   EXPECT_THAT(TagSnapshots(test_.repository(), {id}, {false, many, {}}),
-              StatusIs(StatusCode::kInvalidArgument));
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("at most 1024 tags")));
   EXPECT_THAT(TagSnapshots(test_.repository(), {SnapshotId{}}, {false, {"a"}, {}}),
               StatusIs(StatusCode::kNotFound));
 }

@@ -295,5 +295,13 @@ TEST_F(KeyPutBackTest, AKeyThatOpensAnotherRepositoryIsRefused) {
   EXPECT_FALSE(Opens(2));
 }
 
+TEST_F(KeyPutBackTest, WithoutAKeyNothingComesBack) {
+  Ruin(first_name_);
+  const auto store = NewLocalObjectStore(*copy_);
+  PutBackOptions options;
+  options.from = {store.get()};
+  EXPECT_THAT(PutBackLost(files_, nullptr, options), StatusIs(StatusCode::kUnauthenticated));
+}
+
 }  // namespace
 }  // namespace cairn::testing

@@ -97,5 +97,36 @@ TEST_F(SnapshotLiveTest, AFileThatIsCutAndRewrittenAllTheTimeIsWholeInItself) {
   EXPECT_THAT(check.damages, IsEmpty());
 }
 
+TEST_F(SnapshotLiveTest, SourcesThatVanishBeforeTheyAreReadMakeNoSnapshot) {
+  for (const bool all : {true, false}) {
+    Write(Source("a/file"), "1");
+    Write(Source("b/file"), "2");
+    // Its session begins after it has seen that they are there.
+    repository_files_.SetHook([&](const DiskOperation& operation) {
+      if (operation.path.starts_with("sessions/")) {
+        std::filesystem::remove_all(Source("a"));
+        if (all) std::filesystem::remove_all(Source("b"));
+      }
+      return OkStatus();
+    });
+    SnapshotOptions options;
+    options.labels.host = "host";
+    EXPECT_THAT(TakeSnapshot(*repository_, {Source("a"), Source("b")}, options),
+                StatusIs(all ? StatusCode::kNotFound : StatusCode::kFailedPrecondition));
+    repository_files_.SetHook(nullptr);
+    EXPECT_THAT(repository_->Snapshots(), IsOkAndHolds(IsEmpty()));
+  }
+}
+
+TEST_F(SnapshotLiveTest, WhatIsSaidOfASnapshotHasItsLimit) {
+  Write(Source("a"), "1");
+  SnapshotOptions options;
+  options.labels.host = "host";
+  options.labels.message.assign(17 * kMiB, 'x');
+  EXPECT_THAT(TakeSnapshot(*repository_, {Source()}, options),
+              StatusIs(StatusCode::kResourceExhausted, HasSubstr("too long")));
+  EXPECT_THAT(repository_->Snapshots(), IsOkAndHolds(IsEmpty()));
+}
+
 }  // namespace
 }  // namespace cairn::testing

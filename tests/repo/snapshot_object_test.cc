@@ -3,7 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
+#include <functional>
+
+#include "core/base/coding.h"
 #include "tests/support/memory_blobs.h"
 #include "tests/support/status_matchers.h"
 
@@ -65,6 +70,79 @@ TEST(SnapshotObjectTest, RefusesAListOfUnknownForm) {
   EXPECT_THAT(DecodeSnapshotObject(bytes), StatusIs(StatusCode::kDataLoss));
 }
 
+// As the encoder writes it, but for one list.
+StatusOr<SnapshotObject> DecodeWithOwners(const std::function<void(Encoder&)>& put_owners) {
+  SnapshotObject object = Sample();
+  object.program = "";
+  Bytes bytes = EncodeSnapshotObject(object);
+  // From the end: nonce, length of the program, the empty list of owners.
+  bytes.resize(bytes.size() - object.nonce.size() - 3);
+  Encoder out(bytes);
+  put_owners(out);
+  out.String("");
+  out.Raw(object.nonce);
+  return DecodeSnapshotObject(bytes);
+}
+
+struct ForgedList {
+  const char* what;
+  uint8_t form;
+  uint64_t bytes;
+  std::vector<uint64_t> parts;
+  bool good;
+};
+
+TEST(SnapshotObjectTest, RefusesAListThatDoesNotAddUp) {
+  constexpr uint64_t kLong = kMaxInlineListBytes + 1;
+  for (const ForgedList& list : std::vector<ForgedList>{
+           {"as it should be", 1, kLong, {kLong}, true},
+           {"of two parts", 1, kLong + 5, {5, kLong}, true},
+           {"of unknown form", 2, kLong, {kLong}, false},
+           {"in blobs though it is short", 1, kMaxInlineListBytes, {kMaxInlineListBytes}, false},
+           {"shorter than its parts", 1, kLong, {kLong, 1}, false},
+           {"longer than its parts", 1, kLong + 1, {kLong}, false},
+           {"of no parts", 1, kLong, {}, false},
+           {"of a part that is too long", 1, 2 * kMiB, {2 * kMiB}, false},
+           {"too long for one object", 0, kLong, {}, false},
+           {"as long as it may be", 0, kMaxInlineListBytes, {}, true},
+       }) {
+    const StatusOr<SnapshotObject> decoded = DecodeWithOwners([&](Encoder& out) {
+      out.Varint(list.bytes);
+      out.Fixed8(list.form);
+      if (list.form == 0) return out.Raw(Bytes(list.bytes));
+      out.Varint(list.parts.size());
+      for (const uint64_t part : list.parts) {
+        out.Varint(part);
+        out.Raw(BlobId{.bytes = {1}}.span());
+      }
+    });
+    if (list.good) {
+      EXPECT_OK(decoded.status()) << list.what;
+    } else {
+      EXPECT_THAT(decoded, StatusIs(StatusCode::kDataLoss)) << list.what;
+    }
+  }
+}
+
+TEST(SnapshotObjectTest, RefusesOneOfNoPath) {
+  SnapshotObject object = Sample();
+  object.paths.clear();
+  EXPECT_THAT(DecodeSnapshotObject(EncodeSnapshotObject(object)), StatusIs(StatusCode::kDataLoss));
+}
+
+TEST(SnapshotObjectTest, RefusesAParentMarkThatIsNone) {
+  SnapshotObject object = Sample();
+  object.parent.reset();
+  object.tags = {"tag"};
+  Bytes bytes = EncodeSnapshotObject(object);
+  const Bytes tag = ToBytes("tag");
+  const auto mark = std::ranges::search(bytes, tag).end();
+  ASSERT_NE(mark, bytes.end());
+  ASSERT_EQ(*mark, 0);
+  *mark = 2;
+  EXPECT_THAT(DecodeSnapshotObject(bytes), StatusIs(StatusCode::kDataLoss));
+}
+
 TEST(SnapshotObjectTest, RefusesTagsOutOfOrder) {
   SnapshotObject object = Sample();
   object.tags = {"b", "a"};
@@ -86,6 +164,27 @@ TEST(SnapshotObjectTest, KeepsLongListsInBlobs) {
     EXPECT_EQ(list.parts.empty(), size <= kMaxInlineListBytes) << size;
     EXPECT_THAT(ReadLongList(list, blobs), IsOkAndHolds(bytes)) << size;
   }
+}
+
+TEST(SnapshotObjectTest, RefusesALongListWhoseBlobHasAnotherSize) {
+  MemoryBlobs blobs;
+  const Bytes bytes(kMaxInlineListBytes + 1, 'x');
+  ASSERT_OK_AND_ASSIGN(LongList list, MakeLongList(bytes, blobs));
+  ++list.parts.front().bytes;
+  EXPECT_THAT(ReadLongList(list, blobs), StatusIs(StatusCode::kDataLoss));
+}
+
+TEST(SnapshotObjectTest, RefusesToMakeAListOfMoreThanAGigabyte) {
+  // Reserved, and never touched.
+  constexpr size_t kSize = (size_t{1} << 30) + 1;
+  void* const map =
+      ::mmap(nullptr, kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(map, MAP_FAILED);
+  MemoryBlobs blobs;
+  EXPECT_THAT(MakeLongList(ByteSpan(static_cast<const uint8_t*>(map), kSize), blobs),
+              StatusIs(StatusCode::kResourceExhausted));
+  EXPECT_EQ(blobs.writes(), 0U);
+  ::munmap(map, kSize);
 }
 
 TEST(SnapshotObjectTest, PathNotesThatAreCutShortAreRefused) {

@@ -260,5 +260,11 @@ TEST(SelectSnapshotTest, LatestWalksTheWholeOrderWhateverTheInputs) {
   }
 }
 
+TEST(SelectSnapshotTest, AnEmptyRepositorySaysHowToBegin) {
+  for (const char* text : {"latest", "@2026-01-01"}) {
+    EXPECT_THAT(Select(text, {}), StatusIs(StatusCode::kNotFound, HasSubstr("no snapshot yet")));
+  }
+}
+
 }  // namespace
 }  // namespace cairn
