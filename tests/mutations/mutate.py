@@ -10,7 +10,7 @@ ERRORS = {
     "ResourceExhausted", "Unauthenticated", "Unavailable", "Unimplemented", "UnknownFlags",
     "UnknownVersion", "Unreadable", "failure", "refuse", "wrong",
 }
-BODY = re.compile(r"\s*\{?\s*(?:return\s+)?(?:std::move\(|\w+(?:\.|->))*(\w+)\(")
+BODY = re.compile(r"\s*\{?\s*(?:return\s+)?(?:std::move\(|\w+(?:\.|->))*(\w+)\((?!\))")
 CHECKED_SYNC = re.compile(r"RETURN_IF_ERROR\((?=[^;]*(?:\.|->|(?<=ERROR\())Sync\w*\()")
 LAST_SYNC = re.compile(r"\breturn (?=[^;]*(?:\.|->)Sync\w*\()([^;]*);")
 # An error that is passed on is no check.
