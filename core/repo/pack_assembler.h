@@ -25,6 +25,10 @@ struct FinishedPack {
 
 class PackAssembler {
  public:
+  // A footer is held in memory, and put into the index, at once: of tiny files, a pack of full size
+  // would have a million.
+  static constexpr size_t kMaxPackBlobs = 64 * 1024;
+
   // `store` must outlive it. With `parity`, every pack gets it.
   PackAssembler(ObjectStore& store, const RepositoryKeys& keys, const RepositoryConfig& config,
                 const SessionId& session, bool parity)
@@ -47,9 +51,6 @@ class PackAssembler {
 
  private:
   static constexpr uint64_t kSmallCommitBytes = 1 * kMiB;
-  // A footer is held in memory, and put into the index, at once: of tiny files, a pack of full size
-  // would have a million.
-  static constexpr size_t kMaxPackBlobs = 64 * 1024;
 
   StatusOr<std::unique_ptr<PackWriter>> NewPack(uint8_t content);
   Status AddToOpenPack(const SealedFrame& frame, bool node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

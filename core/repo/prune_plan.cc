@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/repo/pack_assembler.h"
 #include "core/repo/prune_rewrite.h"
 
 namespace cairn {
@@ -143,10 +144,13 @@ class Chooser {
   void ChooseSmall(uint64_t small_bytes, uint64_t target_bytes) {
     std::vector<size_t> small;
     uint64_t bytes = 0;
+    uint64_t blobs = 0;
     uint8_t content = 0;
     for (const size_t i : kept_) {
       if (chosen_[i] || packs_[i].info.bytes >= small_bytes) continue;
+      if (packs_[i].blobs >= PackAssembler::kMaxPackBlobs / 4) continue;
       small.push_back(i);
+      blobs += packs_[i].blobs;
       bytes += packs_[i].info.bytes;
       content |= packs_[i].info.content;
     }
@@ -156,6 +160,7 @@ class Chooser {
     const int sorts = std::popcount(
         static_cast<uint8_t>(content & (kPackHasChunks | kPackHasNodes | kPackHasDeltas)));
     const uint64_t result = bytes / std::max<uint64_t>(target_bytes, 1) +
+                            blobs / PackAssembler::kMaxPackBlobs +
                             (bytes >= kMixedPackBytes ? static_cast<uint64_t>(sorts) : 1);
     if (small.size() < 2 * result) return;
     for (const size_t i : small) Choose(i);
@@ -188,6 +193,7 @@ StatusOr<std::vector<PackUse>> MeasurePacks(Repository& repository, const Journa
       ASSIGN_OR_RETURN(use.stored_bytes, StoredBytes(*reader, name));
       use.left_alone = alive.contains(entry.info.session);
       const auto found = marks.find(name);
+      if (found != marks.end()) use.blobs = found->second.blobs;
       if (use.left_alone || (found != marks.end() && found->second.marked == found->second.blobs)) {
         use.live_bytes = use.rewritten_bytes = use.stored_bytes;
       } else if (found != marks.end()) {

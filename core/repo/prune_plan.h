@@ -22,6 +22,7 @@ struct PackUse {
   uint64_t named_at = 0;  // record
   // Its session is alive, or its footer cannot be read: it stays as it is, and counts as used.
   bool left_alone = false;
+  uint32_t blobs = 0;  // in all; of a pack in which something is reachable
   uint64_t stored_bytes = 0;
   uint64_t live_bytes = 0;
   // About what a rewrite makes of it: frames that are live in part shrink with their blobs.
@@ -49,8 +50,8 @@ struct PrunePlan {
 
 // The packs with the largest unused share are rewritten, until what remains unused is within the
 // limit, and so is each whose dead deltas alone are above it. Packs under a quarter of
-// `pack_target_bytes` are merged when there are eight of them, or they fill such a quarter
-// together, if at most half as many come out of it.
+// `pack_target_bytes`, and of the blobs that a pack may have, are merged when there are eight of
+// them, or they fill such a quarter together, if at most half as many come out of it.
 PrunePlan ChoosePacks(const std::vector<PackUse>& packs, const PruneOptions& options,
                       uint64_t pack_target_bytes);
 

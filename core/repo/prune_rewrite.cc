@@ -11,6 +11,10 @@
 namespace cairn {
 namespace {
 
+// The footers of a batch's new packs are held in memory until a record names them: some 50 bytes a
+// blob.
+constexpr uint64_t kBatchBlobs = 512 * 1024;
+
 uint32_t TargetBytes(bool node) { return node ? kNodeFrameBytes : kChunkFrameBytes; }
 
 // One batch: workers take packs from a list until enough was written.
@@ -72,6 +76,7 @@ class BatchRewriter {
   mutable Mutex mutex_;
   size_t next_ ABSL_GUARDED_BY(mutex_);
   uint64_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t taken_blobs_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<const PackUse*> copied_ ABSL_GUARDED_BY(mutex_);
   Status failure_ ABSL_GUARDED_BY(mutex_);
 };
@@ -109,8 +114,9 @@ void BatchRewriter::Fail(Status status) {
 const PackUse* BatchRewriter::TakePack() {
   MutexLock lock(mutex_);
   if (!failure_.ok() || next_ == packs_.size()) return nullptr;
-  if (taken_bytes_ >= options_.batch_bytes) return nullptr;
+  if (taken_bytes_ >= options_.batch_bytes || taken_blobs_ >= kBatchBlobs) return nullptr;
   taken_bytes_ += packs_[next_].live_bytes;
+  taken_blobs_ += packs_[next_].blobs;
   return &packs_[next_++];
 }
 

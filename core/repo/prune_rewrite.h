@@ -63,7 +63,8 @@ class PackRewriter {
   struct Options {
     int threads = 1;
     const StopFlag* stop = nullptr;
-    // A batch ends when so many stored bytes are live in its packs.
+    // A batch ends when so many stored bytes are live in its packs, or when these have very many
+    // blobs.
     uint64_t batch_bytes = 0;
     bool parity = true;  // for the new packs
   };

@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/repo/pack_assembler.h"
+
 namespace cairn::testing {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 constexpr uint64_t kTarget = 32 * kMiB;
 
@@ -96,6 +99,17 @@ TEST(ChoosePacksTest, EightSmallPacksAreMerged) {
   packs.push_back(Pack(8, 10'000, 10'000));
   EXPECT_THAT(Numbers(ChoosePacks(packs, Share(0), kTarget).rewrite),
               ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+}
+
+TEST(ChoosePacksTest, PacksOfFewBytesThatAreFullOfBlobsAreNotMerged) {
+  std::vector<PackUse> packs;
+  for (uint8_t i = 1; i <= 20; ++i) {
+    packs.push_back(Pack(i, 10'000, 10'000));
+    packs.back().blobs = PackAssembler::kMaxPackBlobs / 4;
+  }
+  EXPECT_THAT(ChoosePacks(packs, Share(0), kTarget).rewrite, IsEmpty());
+  for (PackUse& pack : packs) --pack.blobs;
+  EXPECT_THAT(ChoosePacks(packs, Share(0), kTarget).rewrite, SizeIs(20));
 }
 
 TEST(ChoosePacksTest, FewSmallPacksAreMergedIfTheyFillAQuarterOfAPack) {
