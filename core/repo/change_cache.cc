@@ -165,7 +165,7 @@ Status ChangeCache::Write(const SnapshotId& snapshot, const BlobId& root) {
   for (bool more = true; more;) {
     ASSIGN_OR_RETURN(const auto writer, repository_.index().Write());
     ASSIGN_OR_RETURN(const std::optional<Bytes> head_now, writer->FindNote(HeadKey()));
-    // Another run has replaced the rows meanwhile: two trees' rows must not be mixed.
+    // Another run has replaced the rows meanwhile: those of its tree are kept.
     if (head_now != head_before_) return OkStatus();
     ASSIGN_OR_RETURN(more, WriteSome(*writer));
     if (!more) RETURN_IF_ERROR(writer->PutNote(HeadKey(), head));

@@ -53,7 +53,8 @@ class ChangeCache {
   // Undoes each Put of the leaf, and removes what was there before.
   Status TakeBack(const std::string& directory, const BlobId& leaf);
 
-  // Replaces the rows, if the cache still names the root that Base returned; else drops them all.
+  // Replaces the rows, in transactions of bounded size, while the cache still names the root that
+  // Base returned; drops those that are left once it names another.
   // Nothing is written if nothing was put and the root is the same.
   Status Write(const SnapshotId& snapshot, const BlobId& root);
 

@@ -37,7 +37,7 @@ Status DirectoryNode::Add(const Entry& entry, Witness witness) {
   is_base_ = false;
   RETURN_IF_ERROR(Flush());
   // One with an entry unread is looked at again.
-  open_witnesses_.emplace_back(entry.name, entry.unread ? 0 : witness);
+  if (cache_ != nullptr) open_witnesses_.emplace_back(entry.name, entry.unread ? 0 : witness);
   RETURN_IF_ERROR(builder_->Add(entry));
   return new_rows_.size() < kMaxRowsHeld ? OkStatus() : PutRows();
 }
@@ -50,7 +50,7 @@ void DirectoryNode::Begin() {
 
 // The row of a leaf that the builder has closed.
 void DirectoryNode::CloseLeaf(const NamedChild& leaf) {
-  if (taking_over_) return;  // its row stands already
+  if (cache_ == nullptr || taking_over_) return;  // what is taken over has its row already
   CacheRow row;
   DirectoryHasher hasher;
   for (size_t i = 0; i < leaf.count && i < open_witnesses_.size(); ++i) {
@@ -68,7 +68,7 @@ void DirectoryNode::CloseLeaf(const NamedChild& leaf) {
 
 Status DirectoryNode::PutRows() {
   for (const auto& [leaf, row] : new_rows_) {
-    if (cache_ != nullptr) RETURN_IF_ERROR(cache_->Put(path_, leaf, row));
+    RETURN_IF_ERROR(cache_->Put(path_, leaf, row));
     put_rows_.push_back(leaf);
   }
   new_rows_.clear();
@@ -98,7 +98,9 @@ Status DirectoryNode::AddSplit(const NamedChild& leaf) {
     ASSIGN_OR_RETURN(row, cache_->Find(path_, leaf.id, node.entries.size()));
   }
   for (size_t i = 0; i < node.entries.size(); ++i) {
-    open_witnesses_.emplace_back(node.entries[i].name, row ? row->witnesses[i] : 0);
+    if (cache_ != nullptr) {
+      open_witnesses_.emplace_back(node.entries[i].name, row ? row->witnesses[i] : 0);
+    }
     RETURN_IF_ERROR(builder_->Add(node.entries[i]));
   }
   replaced_leaves_.push_back(leaf.id);
