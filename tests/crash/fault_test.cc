@@ -38,6 +38,22 @@ int RunSteps(
   return failed;
 }
 
+// A history for each n below `count`, which `run` lets fail at the n-th operation; it returns how
+// many commands failed. All of them together.
+int FailAtEach(size_t count, const std::function<int(History&, size_t n)>& run) {
+  int failed = 0;
+  for (size_t n = 0; n < count; ++n) {
+    SCOPED_TRACE("operation " + std::to_string(n) + " fails");
+    History history;
+    const int failed_now = run(history, n);
+    EXPECT_LE(failed_now, 1);
+    failed += failed_now;
+    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
+    if (::testing::Test::HasFailure()) break;
+  }
+  return failed;
+}
+
 class FaultTest : public ::testing::TestWithParam<DiskFault> {};
 
 TEST_P(FaultTest, OfAnyOperationIsSaidAndLosesNothing) {
@@ -48,20 +64,14 @@ TEST_P(FaultTest, OfAnyOperationIsSaidAndLosesNothing) {
     ASSERT_EQ(RunSteps(history), 0);
     operations = history.operations() - begin;
   }
-  int failed = 0;
-  for (size_t n = 0; n < operations; ++n) {
-    SCOPED_TRACE("operation " + std::to_string(n) + " fails");
-    History history;
+  const int failed = FailAtEach(operations, [](History& history, size_t n) {
     DiskFault fault = GetParam();
     fault.skip = n;
     history.disk().FailChanges(fault);
     const int failed_now = RunSteps(history);
     history.disk().ClearFaults();
-    EXPECT_LE(failed_now, 1);
-    failed += failed_now;
-    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
-    if (HasFailure()) return;
-  }
+    return failed_now;
+  });
   EXPECT_GT(failed, static_cast<int>(operations / 4));
   RecordProperty("faults", static_cast<int>(operations));
   RecordProperty("failed_commands", failed);
@@ -92,18 +102,12 @@ size_t CountReads() {
 
 TEST(ReadFaultTest, OfAnyReadIsSaidAndLosesNothing) {
   const size_t reads = CountReads();
-  int failed = 0;
-  for (size_t n = 0; n < reads; ++n) {
-    SCOPED_TRACE("read " + std::to_string(n) + " fails");
-    History history;
+  const int failed = FailAtEach(reads, [](History& history, size_t n) {
     history.disk().FailReads({.skip = n});
     const int failed_now = RunSteps(history);
     history.disk().ClearFaults();
-    EXPECT_LE(failed_now, 1);
-    failed += failed_now;
-    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
-    if (HasFailure()) return;
-  }
+    return failed_now;
+  });
   EXPECT_GT(failed, static_cast<int>(reads / 4));
   RecordProperty("faults", static_cast<int>(reads));
   RecordProperty("failed_commands", failed);
@@ -130,17 +134,10 @@ TEST(VanishedRepositoryTest, AtAnyOperationIsSaidAndLosesNothing) {
     ASSERT_EQ(run(history), 0);
   }
   const size_t all = operations;
-  int failed = 0;
-  for (size_t n = 0; n < all; ++n) {
-    SCOPED_TRACE("it vanishes at operation " + std::to_string(n));
+  const int failed = FailAtEach(all, [&](History& history, size_t n) {
     vanishes_at = n;
-    History history;
-    const int failed_now = run(history);
-    EXPECT_LE(failed_now, 1);
-    failed += failed_now;
-    history.VerifyCutAfter(history.operations(), {.policy = CrashPolicy::kKeepAll});
-    if (HasFailure()) return;
-  }
+    return run(history);
+  });
   EXPECT_GT(failed, static_cast<int>(all / 2));
   RecordProperty("vanished", static_cast<int>(all));
   RecordProperty("failed_commands", failed);

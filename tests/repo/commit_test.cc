@@ -3,8 +3,8 @@
 #include "core/repo/commit.h"
 
 #include "core/repo/blob_writer.h"
-#include "core/store/sessions.h"
 #include "tests/repo/test_repository.h"
+#include "tests/repo/test_writer.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -15,35 +15,20 @@ using ::testing::IsEmpty;
 
 class CommitTest : public ::testing::Test {
  protected:
-  void Begin() {
-    const JournalHead head = test_.State().head();
-    session_ = Must(Session::Open(test_.fs(), "snapshot"));
-    MustBeOk(session_->SetStart(head.number));
-    repository_ = test_.Open();
-    commit_.emplace(*repository_, session_->id(), head);
-  }
-  StatusOr<JournalHead> Commit(const WriterClaims& claims) {
-    const TestBlob tree = test_.Tree({});
-    const TestBlob root = test_.Root(tree);
-    RecordEntries entries;
-    entries.packs = {test_.WritePack(session_->id(), {{tree, root}})};
-    entries.snapshots = {test_.SnapshotOf(root)};
-    return commit_->Place(entries, claims, nullptr);
+  StatusOr<JournalHead> Commit(TestWriter& writer, const WriterClaims& claims) {
+    return writer.Commit(test_.Tree({}), claims);
   }
 
   TestRepository test_;
-  std::unique_ptr<Session> session_;
-  std::unique_ptr<Repository> repository_;
-  std::optional<WriterCommit> commit_;
 };
 
 // One of the records that are gone may have ended the session.
 TEST_F(CommitTest, IsAConflictOnceAFoldHasPassedTheStart) {
-  Begin();
+  TestWriter writer(test_);
   for (uint64_t i = 0; i < 5; ++i) test_.AddPack({{test_.Chunk(i, 100)}});
   MustBeOk(test_.repository().journal().FoldIfDue(
       test_.State(), {.min_records = 1, .ratio = 1, .keep_single = 1}));
-  EXPECT_THAT(Commit({}), StatusIs(StatusCode::kAborted, HasSubstr("folded past")));
+  EXPECT_THAT(Commit(writer, {}), StatusIs(StatusCode::kAborted, HasSubstr("folded past")));
   EXPECT_THAT(test_.State().snapshots(), IsEmpty());
 }
 
@@ -52,21 +37,21 @@ TEST_F(CommitTest, IsAConflictOnceTheBaseOfACondemnedPackIsGone) {
   const TestBlob base = test_.Chunk(1, kBigChunk);
   const PackName plain = test_.AddPack({{base}});
   const PackName delta = test_.AddDeltaPack({test_.Variant(base, 1)}, {base});
-  Begin();
+  TestWriter writer(test_);
   RecordEntries entries;
   entries.condemn = {plain, delta};
   test_.Append(entries);
   entries = {};
   entries.purge = {plain};
   test_.Append(entries);
-  EXPECT_THAT(Commit({.used_packs = {delta}, .base = {}, .root = {}}),
+  EXPECT_THAT(Commit(writer, {.used_packs = {delta}, .base = {}, .root = {}}),
               StatusIs(StatusCode::kAborted, HasSubstr("a base of pack " + delta.Hex())));
   EXPECT_THAT(test_.State().snapshots(), IsEmpty());
 }
 
 TEST_F(CommitTest, ABlobIsNotLargerThanABlobMayBe) {
-  Begin();
-  BlobWriter writer(*repository_, session_->id(), test_.State().head(), {});
+  TestWriter begun(test_);
+  BlobWriter writer(begun.repository(), begun.session(), begun.head(), {});
   EXPECT_OK(writer.WriteBlob(BlobKind::kChunk, Bytes(kMaxBlobBytes)));
   EXPECT_THAT(writer.WriteBlob(BlobKind::kChunk, Bytes(kMaxBlobBytes + 1)),
               StatusIs(StatusCode::kInvalidArgument));

@@ -12,6 +12,7 @@
 #include "core/repo/stats.h"
 #include "core/store/sessions.h"
 #include "tests/repo/test_repository.h"
+#include "tests/repo/test_writer.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -153,24 +154,15 @@ class FindingWriterTest : public PruneConcurrencyTest {
   void SetUp() override {
     chunk_ = test_.Chunk(1, kBigChunk);
     pack_ = test_.AddPack({{chunk_}});
-    session_ = OpenSession(Head().number);
-    repository_ = test_.Open();
-    commit_.emplace(*repository_, session_->id(), Head());
+    writer_.emplace(test_);
   }
   StatusOr<JournalHead> Commit() {
-    const TestBlob tree = test_.Tree({chunk_});
-    const TestBlob root = test_.Root(tree);
-    RecordEntries entries;
-    entries.packs = {test_.WritePack(session_->id(), {{tree, root}})};
-    entries.snapshots = {test_.SnapshotOf(root)};
-    return commit_->Place(entries, {.used_packs = {pack_}, .base = {}, .root = {}}, nullptr);
+    return writer_->Commit(test_.Tree({chunk_}), {.used_packs = {pack_}, .base = {}, .root = {}});
   }
 
   TestBlob chunk_;
   PackName pack_;
-  std::unique_ptr<Session> session_;
-  std::unique_ptr<Repository> repository_;
-  std::optional<WriterCommit> commit_;
+  std::optional<TestWriter> writer_;
 };
 
 TEST_F(FindingWriterTest, RescuesWhatWasCondemned) {
@@ -178,7 +170,7 @@ TEST_F(FindingWriterTest, RescuesWhatWasCondemned) {
   ASSERT_EQ(test_.StateOf(pack_), PackState::kCondemned);
   ASSERT_OK(Commit());
   EXPECT_EQ(test_.StateOf(pack_), PackState::kLive);
-  session_.reset();
+  writer_.reset();
   EXPECT_EQ(Run().packs_dropped, 0U);
   EXPECT_TRUE(test_.HasFile(pack_));
   test_.ExpectWhole();
@@ -339,9 +331,7 @@ class TakenOverTest : public PruneConcurrencyTest {
     base_ = entries.snapshots[0].id;
     node_pack_ = entries.packs[0].name;
 
-    session_ = OpenSession(Head().number);
-    repository_ = test_.Open();
-    commit_.emplace(*repository_, session_->id(), Head());
+    writer_.emplace(test_);
     test_.Forget(base_);
   }
   PruneResult RunKeepingNodes(bool now) {
@@ -351,12 +341,8 @@ class TakenOverTest : public PruneConcurrencyTest {
     return Run(options);
   }
   StatusOr<JournalHead> Commit() {
-    const TestBlob root = test_.Root(test_.Tree({}, {directory_}));
     const TestBlob top = test_.Tree({}, {directory_});
-    RecordEntries entries;
-    entries.packs = {test_.WritePack(session_->id(), {{top, root}})};
-    entries.snapshots = {test_.SnapshotOf(root)};
-    return commit_->Place(entries, {.used_packs = {}, .base = base_, .root = root.ref}, nullptr);
+    return writer_->Commit(top, {.used_packs = {}, .base = base_, .root = test_.Root(top).ref});
   }
 
   TestBlob chunk_;
@@ -364,9 +350,7 @@ class TakenOverTest : public PruneConcurrencyTest {
   TestBlob directory_;
   SnapshotId base_;
   PackName node_pack_;
-  std::unique_ptr<Session> session_;
-  std::unique_ptr<Repository> repository_;
-  std::optional<WriterCommit> commit_;
+  std::optional<TestWriter> writer_;
 };
 
 TEST_F(TakenOverTest, IsAConflictOnceTheChunkIsGone) {
@@ -382,7 +366,7 @@ TEST_F(TakenOverTest, RescuesTheChunkWhileItIsOnlyCondemned) {
   ASSERT_EQ(test_.StateOf(chunk_pack_), PackState::kCondemned);
   ASSERT_OK(Commit());
   EXPECT_EQ(test_.StateOf(chunk_pack_), PackState::kLive);
-  session_.reset();
+  writer_.reset();
   RunKeepingNodes(/*now=*/true);
   test_.ExpectWhole();
 }
