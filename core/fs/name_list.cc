@@ -104,6 +104,15 @@ StatusOr<NameList> NameList::Read(int descriptor, const std::string& temp_direct
   return list;
 }
 
+std::optional<size_t> NameList::size() const {
+  if (state_->sorter) return std::nullopt;
+  return state_->places.size();
+}
+
+std::string_view NameList::last() const {
+  return state_->places.empty() ? "" : &state_->arena[state_->places.back()];
+}
+
 StatusOr<const char*> NameList::Next() {
   State& state = *state_;
   if (!state.sorter) {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/base/status.h"
@@ -99,6 +101,10 @@ class NameList {
   static StatusOr<NameList> Read(int descriptor, const std::string& temp_directory);
   // The next name, valid until the next call and NUL-terminated; null at the end.
   StatusOr<const char*> Next();
+  // How many names there are; nothing if they went to the sorter.
+  std::optional<size_t> size() const;
+  // The last of them, valid as long as the list; "" if there is none, or they went to the sorter.
+  std::string_view last() const;
 
   // Names of so many bytes are kept in memory; more go to the sorter.
   static constexpr size_t kArenaBytes = size_t{8} << 20;

@@ -39,6 +39,12 @@ StatusOr<BaseLeaves> BaseLeaves::Open(BlobSource& source, const BlobId& top) {
   return leaves;
 }
 
+BaseLeaves BaseLeaves::OfOne(BlobSource& source, NamedChild leaf) {
+  BaseLeaves leaves(source);
+  leaves.items_.push_back(std::move(leaf));
+  return leaves;
+}
+
 StatusOr<TreeNode> BaseLeaves::Read(size_t index) {
   if (only_) return *std::exchange(only_, std::nullopt);
   const BlobId& id = items_[index].id;

@@ -16,6 +16,8 @@ class BaseLeaves {
  public:
   // Reads the inner nodes below `top`. `source` must outlive it.
   static StatusOr<BaseLeaves> Open(BlobSource& source, const BlobId& top);
+  // Of a directory that is known to have one leaf, of which nothing is read yet.
+  static BaseLeaves OfOne(BlobSource& source, NamedChild leaf);
 
   // In the order of their names, as their parents' items have them.
   const std::vector<NamedChild>& items() const { return items_; }

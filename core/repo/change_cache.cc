@@ -114,7 +114,7 @@ StatusOr<std::optional<SnapshotView>> ChangeCache::Base() {
 }
 
 StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory,
-                                                    const BlobId& leaf, size_t entries) {
+                                                    const BlobId& leaf) {
   std::optional<Bytes> value;
   {
     ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
@@ -122,7 +122,6 @@ StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory
   }
   if (!value) return std::optional<CacheRow>();
   ASSIGN_OR_RETURN(CacheRow row, DecodeCacheRow(*value));
-  if (row.witnesses.size() != entries) return std::optional<CacheRow>();
   return std::optional<CacheRow>(std::move(row));
 }
 

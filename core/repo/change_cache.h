@@ -43,9 +43,9 @@ class ChangeCache {
   // The live snapshot whose tree the rows mirror, if there is one. To be called first.
   StatusOr<std::optional<SnapshotView>> Base();
 
-  // The row of a leaf with so many entries; nothing if there is none that fits. Thread-safe.
-  StatusOr<std::optional<CacheRow>> Find(const std::string& directory, const BlobId& leaf,
-                                         size_t entries);
+  // The row of a leaf; nothing if there is none. Who knows the leaf's entries must see that the row
+  // has as many witnesses. Thread-safe.
+  StatusOr<std::optional<CacheRow>> Find(const std::string& directory, const BlobId& leaf);
 
   // What the new tree's rows will be. Kept in bounded memory until Write. Thread-safe.
   Status Put(const std::string& directory, const BlobId& leaf, const CacheRow& row);

@@ -20,9 +20,13 @@ DirectoryNode::DirectoryNode(Repository& repository, BlobWriter& writer, ChangeC
       base_(std::move(base)),
       is_base_(base_.has_value()) {}
 
-Status DirectoryNode::AddLeaf(const NamedChild& leaf) {
-  same_leaves_.push_back(leaf);
-  return is_base_ ? OkStatus() : Flush();
+StatusOr<bool> DirectoryNode::AddLeaf(const NamedChild& leaf) {
+  if (is_base_) {
+    same_leaves_.push_back(leaf);
+    return true;
+  }
+  RETURN_IF_ERROR(Flush());
+  return TakeOver(leaf);
 }
 
 Status DirectoryNode::Replace(const BlobId& leaf) {
@@ -80,22 +84,32 @@ Status DirectoryNode::Flush() {
   if (builder_ == nullptr) Begin();
   if (same_leaves_.empty()) return OkStatus();
   for (const NamedChild& leaf : std::exchange(same_leaves_, {})) {
-    taking_over_ = true;
-    const bool taken = builder_->TryAddNode(leaf);
-    taking_over_ = false;
-    if (!taken) RETURN_IF_ERROR(AddSplit(leaf));
+    ASSIGN_OR_RETURN(const bool added, TakeOver(leaf));
+    if (!added) return DataLoss("tree " + leaf.id.Hex() + " cannot be read");
   }
   return OkStatus();
 }
 
+StatusOr<bool> DirectoryNode::TakeOver(const NamedChild& leaf) {
+  taking_over_ = true;
+  const bool taken = builder_->TryAddNode(leaf);
+  taking_over_ = false;
+  if (taken) return true;
+  const StatusOr<Bytes> bytes = repository_.ReadBlob({BlobKind::kTree, leaf.id});
+  if (!bytes.ok()) return false;
+  const StatusOr<TreeNode> node = DecodeTreeNode(*bytes);
+  if (!node.ok()) return false;
+  RETURN_IF_ERROR(AddSplit(leaf, *node));
+  return true;
+}
+
 // Its entries are as they were, but the borders of the leaves have moved.
-Status DirectoryNode::AddSplit(const NamedChild& leaf) {
+Status DirectoryNode::AddSplit(const NamedChild& leaf, const TreeNode& node) {
   nodes_->Replace(BlobKind::kTree, leaf.id);
-  ASSIGN_OR_RETURN(const Bytes bytes, repository_.ReadBlob({BlobKind::kTree, leaf.id}));
-  ASSIGN_OR_RETURN(const TreeNode node, DecodeTreeNode(bytes));
   std::optional<CacheRow> row;
   if (cache_ != nullptr) {
-    ASSIGN_OR_RETURN(row, cache_->Find(path_, leaf.id, node.entries.size()));
+    ASSIGN_OR_RETURN(row, cache_->Find(path_, leaf.id));
+    if (row && row->witnesses.size() != node.entries.size()) row.reset();
   }
   for (size_t i = 0; i < node.entries.size(); ++i) {
     if (cache_ != nullptr) {

@@ -29,10 +29,12 @@ class DirectoryNode {
   DirectoryNode(Repository& repository, BlobWriter& writer, ChangeCache* cache,
                 const std::string& path, std::optional<BlobId> base);
 
-  // The parts, in the order of their names. AddLeaf: a leaf of the base, all of it unchanged.
+  // The parts, in the order of their names. AddLeaf: a leaf of the base, all of it unchanged; false
+  // if its entries must be added instead, since borders have moved and it cannot be read. A last
+  // leaf, whose end may be none to the builder, must be readable if anything follows it.
   // Replace: what is added next stands in for that leaf. Add: an entry, 0 if nothing is to be
   // remembered of it.
-  Status AddLeaf(const NamedChild& leaf);
+  StatusOr<bool> AddLeaf(const NamedChild& leaf);
   Status Replace(const BlobId& leaf);
   Status Add(const Entry& entry, Witness witness);
   // It is not the base's node, though every leaf may be.
@@ -45,7 +47,8 @@ class DirectoryNode {
   // Begins with the node that is not the base's.
   void Begin();
   Status Flush();
-  Status AddSplit(const NamedChild& leaf);
+  StatusOr<bool> TakeOver(const NamedChild& leaf);
+  Status AddSplit(const NamedChild& leaf, const TreeNode& node);
   void CloseLeaf(const NamedChild& leaf);
   Status PutRows();
 

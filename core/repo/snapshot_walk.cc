@@ -183,12 +183,7 @@ Status SnapshotWalk::ListNames(Directory& directory, int descriptor) {
   }
   directory.names = *std::move(names);
   RETURN_IF_ERROR(NextName(directory).status());
-  if (directory.base_node) {
-    // A base that cannot be read is no base: the new snapshot must not fail by an old damage.
-    StatusOr<BaseLeaves> leaves = BaseLeaves::Open(context_.repository, *directory.base_node);
-    if (leaves.ok()) directory.leaves = *std::move(leaves);
-  }
-  return OkStatus();
+  return OpenBase(directory);
 }
 
 bool SnapshotWalk::IsExcluded(const std::string& path, const FileStatus& status) {
@@ -218,7 +213,9 @@ void SnapshotWalk::Advance(DirectoryRef directory, int worker) {
     DirectoryRef parent = directory->parent;
     if (parent->pending.fetch_sub(1) != 1) return;
     if (parent->parent == nullptr) return;  // it stands for the parent of a source
-    if (Status status = FinishSpans(*parent); !status.ok()) return report_.Fail(std::move(status));
+    if (Status status = FinishSpans(*parent, worker); !status.ok()) {
+      return report_.Fail(std::move(status));
+    }
     directory = std::move(parent);
   }
 }
@@ -246,7 +243,7 @@ StatusOr<bool> SnapshotWalk::StartSpans(const DirectoryRef& directory, int worke
     }
     RETURN_IF_ERROR(RunSpan(directory, d.spans.front(), worker));
     if (d.pending.fetch_sub(1) != 1) return true;
-    RETURN_IF_ERROR(FinishSpans(d));
+    RETURN_IF_ERROR(FinishSpans(d, worker));
   }
   return false;
 }
@@ -254,7 +251,7 @@ StatusOr<bool> SnapshotWalk::StartSpans(const DirectoryRef& directory, int worke
 // A task for the directory's spans is done; who did the last goes on with the directory.
 void SnapshotWalk::Release(const DirectoryRef& directory, int worker) {
   if (directory->pending.fetch_sub(1) != 1) return;
-  if (Status status = FinishSpans(*directory); !status.ok()) {
+  if (Status status = FinishSpans(*directory, worker); !status.ok()) {
     return report_.Fail(std::move(status));
   }
   Advance(directory, worker);
@@ -270,8 +267,10 @@ Status SnapshotWalk::RunSpan(const DirectoryRef& directory, Span& span, int work
     span.slots.clear();
     return OkStatus();
   }
-  RETURN_IF_ERROR(ReadBase(d, span));
   StatNames(d, span, pin->descriptor());
+  RETURN_IF_ERROR(CompareWithRow(d, span));
+  if (span.unread) return OkStatus();
+  ReadLeaf(d, span);
   MatchBase(d, span);
   return Dispatch(directory, span, pin->descriptor(), worker);
 }
@@ -293,6 +292,7 @@ Status SnapshotWalk::GatherNames(Directory& d, Span& span) {
   if (d.leaves && d.next_leaf < d.leaves->items().size()) {
     span.base_leaf = d.next_leaf++;
     item = &d.leaves->items()[*span.base_leaf];
+    span.row = std::exchange(d.only_row, std::nullopt);
     span.slots.reserve(item->count);
   }
   while (d.next_name) {
@@ -300,19 +300,7 @@ Status SnapshotWalk::GatherNames(Directory& d, Span& span) {
     span.slots.emplace_back().name = *std::move(d.next_name);
     RETURN_IF_ERROR(NextName(d).status());
   }
-  return OkStatus();
-}
-
-// The base's leaf, and what the cache remembers of it. One that cannot be read is none.
-Status SnapshotWalk::ReadBase(Directory& d, Span& span) {
-  if (!span.base_leaf) return OkStatus();
-  const StageTimer timer(Stage::kWalk);
-  StatusOr<TreeNode> leaf = d.leaves->Read(*span.base_leaf);
-  if (!leaf.ok()) return OkStatus();
-  span.leaf = *std::move(leaf);
-  if (context_.cache == nullptr || context_.options.rescan) return OkStatus();
-  ASSIGN_OR_RETURN(span.row, context_.cache->Find(d.path, d.leaves->items()[*span.base_leaf].id,
-                                                  span.leaf->entries.size()));
+  span.names_follow = d.next_name && d.leaves && d.next_leaf == d.leaves->items().size();
   return OkStatus();
 }
 
@@ -335,35 +323,6 @@ void SnapshotWalk::StatNames(const Directory& d, Span& span, int descriptor) {
     ++kept;
   }
   span.slots.resize(kept);
-}
-
-// Finds each name's entry in the base's leaf, and which of them are unchanged by their witnesses.
-void SnapshotWalk::MatchBase(const Directory& d, Span& span) {
-  for (Slot& slot : span.slots) slot.witness = MakeWitness(slot.status, d.TraitsFor(slot));
-  if (span.row && span.row->hash) {
-    DirectoryHasher hasher;
-    for (const Slot& slot : span.slots) hasher.Add(slot.name, slot.witness);
-    span.same_names_and_witnesses = hasher.Finish() == span.row->hash;
-  }
-  const std::vector<Entry> none;
-  const std::vector<Entry>& entries = span.leaf ? span.leaf->entries : none;
-  size_t next = 0;
-  for (Slot& slot : span.slots) {
-    Remembered remembered;
-    while (next < entries.size() && entries[next].name < slot.name) ++next;
-    if (next < entries.size() && entries[next].name == slot.name) {
-      slot.base = &entries[next];
-      if (span.row) remembered = {span.row->witnesses[next], span.row->tentative_at};
-      slot.from_base = remembered.witness == slot.witness && slot.base->type == slot.status.type &&
-                       !slot.base->unread;
-    }
-    if (slot.from_base) {
-      took_over_ = true;
-    } else {
-      slot.witness =
-          WitnessToEarn(slot.witness, slot.status, d.before_stat, d.TraitsFor(slot), remembered);
-    }
-  }
 }
 
 // Gives the span's work to tasks. The last submitted runs first, so it goes backwards.
@@ -419,14 +378,14 @@ void SnapshotWalk::SubmitChild(const DirectoryRef& directory, Slot& slot) {
 }
 
 // All entries of the spans at work are there.
-Status SnapshotWalk::FinishSpans(Directory& d) {
-  for (Span& span : d.spans) RETURN_IF_ERROR(FinishSpan(d, span));
+Status SnapshotWalk::FinishSpans(Directory& d, int worker) {
+  for (Span& span : d.spans) RETURN_IF_ERROR(FinishSpan(d, span, worker));
   // What cannot be opened any more is not asked again.
   if (d.unread) d.names.reset();
   return OkStatus();
 }
 
-Status SnapshotWalk::FinishSpan(Directory& d, const Span& span) {
+Status SnapshotWalk::FinishSpan(Directory& d, Span& span, int worker) {
   for (const Slot& slot : span.slots) {
     if (slot.status.links <= 1 || slot.status.type == EntryType::kDirectory || slot.dropped) {
       continue;
@@ -435,15 +394,23 @@ Status SnapshotWalk::FinishSpan(Directory& d, const Span& span) {
                                JoinLinkPath(d.link_path, slot.name), slot.Result()));
   }
   if (span.lost_names) d.node->Differs();
-  const bool same = span.leaf && span.same_names_and_witnesses &&
-                    std::all_of(span.slots.begin(), span.slots.end(), [](const Slot& slot) {
-                      return !slot.dropped && (slot.IsBase() || slot.entry == *slot.base);
-                    });
+  const bool same =
+      span.unread || (span.leaf && span.same_names_and_witnesses &&
+                      std::all_of(span.slots.begin(), span.slots.end(), [](const Slot& slot) {
+                        return !slot.dropped && (slot.IsBase() || slot.entry == *slot.base);
+                      }));
   if (same) {
-    const std::vector<Entry>& entries = span.leaf->entries;
-    return d.node->AddLeaf({.last = entries.empty() ? "" : entries.back().name,
-                            .count = entries.size(),
-                            .id = d.leaves->items()[*span.base_leaf].id});
+    const NamedChild leaf = {.last = span.slots.empty() ? "" : span.slots.back().name,
+                             .count = span.slots.size(),
+                             .id = d.leaves->items()[*span.base_leaf].id};
+    ASSIGN_OR_RETURN(const bool added, d.node->AddLeaf(leaf));
+    if (added) {
+      if (span.unread) {
+        for (const Slot& slot : span.slots) CountUnchanged(d, slot);
+      }
+      return OkStatus();
+    }
+    if (span.unread) RETURN_IF_ERROR(ReadAfterAll(d, span, worker));
   }
   d.node->Differs();
   if (span.leaf) {
@@ -452,33 +419,6 @@ Status SnapshotWalk::FinishSpan(Directory& d, const Span& span) {
   }
   for (const Slot& slot : span.slots) {
     if (!slot.dropped) RETURN_IF_ERROR(d.node->Add(slot.Result(), slot.witness));
-  }
-  return OkStatus();
-}
-
-// Directories of the base that are gone: the cache need not remember what was below them.
-Status SnapshotWalk::ForgetRemoved(const Directory& d, const Span& span) {
-  if (context_.cache == nullptr) return OkStatus();
-  auto slot = span.slots.begin();
-  for (const Entry& entry : span.leaf->entries) {
-    while (slot != span.slots.end() && slot->name < entry.name) ++slot;
-    if (slot != span.slots.end() && slot->name == entry.name &&
-        slot->status.type == EntryType::kDirectory) {
-      continue;
-    }
-    if (entry.type != EntryType::kDirectory) continue;
-    WalkCallbacks callbacks;
-    callbacks.enter = [&](const std::string& below, const Entry& gone) -> StatusOr<WalkStep> {
-      if (gone.type != EntryType::kDirectory) return WalkStep::kContinue;
-      ASSIGN_OR_RETURN(const BaseLeaves leaves, BaseLeaves::Open(context_.repository, gone.node));
-      const std::string top = Join(d.path, entry.name);
-      for (const NamedChild& leaf : leaves.items()) {
-        RETURN_IF_ERROR(context_.cache->Remove(below.empty() ? top : Join(top, below), leaf.id));
-      }
-      return WalkStep::kContinue;
-    };
-    // A base that cannot be read leaves rows behind that nobody will find.
-    (void)WalkTree(context_.repository, entry, callbacks);
   }
   return OkStatus();
 }

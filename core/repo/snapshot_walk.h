@@ -71,24 +71,30 @@ class SnapshotWalk {
   void Advance(DirectoryRef directory, int worker);
   StatusOr<bool> StartSpans(const DirectoryRef& directory, int worker);
   void Release(const DirectoryRef& directory, int worker);
-  Status FinishSpans(Directory& directory);
+  Status FinishSpans(Directory& directory, int worker);
   Status FinishDirectory(Directory& directory);
 
   // A span's.
   Status GatherNames(Directory& directory, Span& span);
   StatusOr<bool> NextName(Directory& directory);
   Status RunSpan(const DirectoryRef& directory, Span& span, int worker);
-  Status ReadBase(Directory& directory, Span& span);
   void StatNames(const Directory& directory, Span& span, int descriptor);
-  void MatchBase(const Directory& directory, Span& span);
   Status Dispatch(const DirectoryRef& directory, Span& span, int descriptor, int worker);
   void SubmitChild(const DirectoryRef& directory, Slot& slot);
-  Status FinishSpan(Directory& directory, const Span& span);
+  Status FinishSpan(Directory& directory, Span& span, int worker);
+
+  // What there was before.
+  Status OpenBase(Directory& directory);
+  StatusOr<std::optional<CacheRow>> FindRow(const Directory& directory, const BlobId& leaf);
+  Status CompareWithRow(Directory& directory, Span& span);
+  void ReadLeaf(Directory& directory, Span& span);
+  void MatchBase(const Directory& directory, Span& span);
   Status ForgetRemoved(const Directory& directory, const Span& span);
 
   // A file's.
   void ReadFiles(const DirectoryRef& directory, const std::vector<Slot*>& slots, int worker);
   Status ReadSlot(const DirectoryRef& directory, Slot& slot, int descriptor, int worker);
+  Status ReadAfterAll(Directory& directory, Span& span, int worker);
   void TakeSharedRead(const DirectoryRef& directory, Slot& slot, const ReadEntry& read);
   void FillSlot(const Directory& directory, Slot& slot, const ReadEntry& read);
   void CountUnchanged(const Directory& directory, const Slot& slot);

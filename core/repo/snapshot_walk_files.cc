@@ -47,6 +47,26 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, Slot& slot, int des
   return OkStatus();
 }
 
+// The files of a leaf that was to be taken over unread, whose entries are needed after all, since
+// borders have moved, and which cannot be read. None of them is a directory or has other names.
+Status SnapshotWalk::ReadAfterAll(Directory& d, Span& span, int worker) {
+  const StatusOr<SourceDirectory::Pin> pin = d.handle->Open();
+  for (Slot& slot : span.slots) {
+    if (!pin.ok()) {
+      report_.AddProblem(Join(d.path, slot.name), std::string(Message(pin.status())));
+      slot.dropped = true;
+      continue;
+    }
+    const FileSystemTraits& traits = d.TraitsFor(slot);
+    slot.witness = WitnessToEarn(slot.witness, slot.status, d.before_stat, traits, {});
+    ASSIGN_OR_RETURN(const ReadEntry read,
+                     Reader(worker).Read(pin->descriptor(), slot.name.c_str(), slot.status, traits,
+                                         /*base=*/nullptr));
+    FillSlot(d, slot, read);
+  }
+  return OkStatus();
+}
+
 // Another name of the slot's file was read.
 void SnapshotWalk::TakeSharedRead(const DirectoryRef& directory, Slot& slot,
                                   const ReadEntry& read) {
@@ -88,7 +108,7 @@ void SnapshotWalk::CountUnchanged(const Directory& d, const Slot& slot) {
   }
   ++progress.files;
   ++progress.files_unchanged;
-  progress.bytes += slot.base->size;
+  progress.bytes += slot.base != nullptr ? slot.base->size : slot.status.size;
   if (context_.options.on_file) {
     context_.options.on_file(Join(d.path, slot.name), FileVerdict::kUnchanged);
   }

@@ -51,9 +51,11 @@ struct SnapshotWalk::Slot {
 struct SnapshotWalk::Span {
   std::vector<Slot> slots;          // stay where they are once their status is known
   std::optional<size_t> base_leaf;  // in Directory::leaves
-  std::optional<TreeNode> leaf;     // as read; nothing if it cannot be
+  std::optional<TreeNode> leaf;     // as read; nothing if it cannot or need not be
   std::optional<CacheRow> row;
+  bool names_follow = false;  // that no leaf of the base covers
   bool same_names_and_witnesses = false;
+  bool unread = false;      // the same, and nothing else of the leaf is needed: it was not read
   bool lost_names = false;  // some that were listed are not in slots
 };
 
@@ -78,6 +80,7 @@ struct SnapshotWalk::Directory {
   std::optional<NameList> names;
   std::optional<std::string> next_name;
   std::optional<BaseLeaves> leaves;
+  std::optional<CacheRow> only_row;  // of the only leaf
   size_t next_leaf = 0;
   Timestamp before_stat;
 

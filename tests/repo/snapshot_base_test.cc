@@ -9,6 +9,7 @@
 
 #include "core/base/random.h"
 #include "core/repo/check.h"
+#include "core/repo/commit.h"
 #include "core/repo/forget.h"
 #include "core/repo/prune.h"
 #include "tests/repo/restore_fixture.h"
@@ -269,6 +270,128 @@ TEST_F(SnapshotBaseTest, LinkGroupsHoldOnlyWhatTheTreeHas) {
   ASSERT_OK(TakeSnapshot(*repository_, {Source()}, options));
   ASSERT_OK_AND_ASSIGN(const CheckResult result, Check(*repository_, {}));
   EXPECT_THAT(result.damages, IsEmpty());
+}
+
+// A directory of several leaves, in which only names matter; all of them in one pack, but for the
+// leaf of the first name, which is in a second one, as is whatever is above it.
+class LargeDirectoryTest : public SnapshotBaseTest {
+ protected:
+  static constexpr int kNames = 600;
+
+  void SetUp() override {
+    RestoreTest::SetUp();
+    for (int i = 0; i < kNames; ++i) Write(Name(i), "");
+    Settle();
+    Reopen();
+    leaves_ = PackOf(Take());
+    ::chmod(Name(0).c_str(), 0600);
+    Settle();
+    Take();
+  }
+  std::string Name(int number) const { return Source("n" + std::to_string(10'000 + number)); }
+  // Nodes that stand for themselves, and nothing that mends them. As TakeOf, with the change cache.
+  SnapshotResult Take() {
+    SnapshotOptions options;
+    options.labels.host = "host";
+    options.parity = false;
+    options.deltas = false;
+    StatusOr<SnapshotResult> result = TakeSnapshot(*repository_, {Source()}, options);
+    EXPECT_OK(result);
+    return result.ok() ? *std::move(result) : SnapshotResult{};
+  }
+  void Reopen() {
+    RepositoryOptions options = TestRepositoryOptions();
+    options.cache_directory = cache_.Path("cache");
+    ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, options));
+  }
+  JournalState State() {
+    StatusOr<JournalState> state = repository_->journal().ReadState();
+    EXPECT_OK(state);
+    return state.ok() ? *std::move(state) : JournalState();
+  }
+  PackInfo PackOf(const SnapshotResult& result) {
+    const JournalState state = State();
+    EXPECT_TRUE(result.id);
+    EXPECT_EQ(state.packs().size(), 1U);
+    return state.packs().begin()->second.info;
+  }
+  void RuinLeaves() {
+    ASSERT_OK_AND_ASSIGN(const PackFooter footer,
+                         ReadPackFooter(repository_->store(), repository_->keys(), leaves_));
+    ASSERT_OK(repository_files_.Damage(PackObjectName(leaves_.name), [&](Bytes& bytes) {
+      for (const FrameInfo& frame : footer.frames) {
+        std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(frame.offset), frame.stored_bytes,
+                    uint8_t{0x55});
+      }
+    }));
+    Reopen();
+  }
+
+  TempTree cache_;
+  PackInfo leaves_;
+};
+
+TEST_F(LargeDirectoryTest, LeavesThatAreAsTheyWereAreNotRead) {
+  RuinLeaves();
+  const SnapshotResult again = Take();
+  EXPECT_TRUE(again.unchanged);
+  EXPECT_EQ(again.statistics.files_unchanged, uint64_t{kNames});
+}
+
+TEST_F(LargeDirectoryTest, LeavesThatTheRepositoryHasLostAreStoredAgain) {
+  RecordEntries condemn;
+  condemn.condemn = {leaves_.name};
+  RecordEntries purge;
+  purge.purge = {leaves_.name};
+  for (const RecordEntries& entries : {condemn, purge}) {
+    JournalState state = State();
+    ASSERT_OK(
+        CommitWithState(repository_->journal(), state,
+                        [&](const JournalState&) -> StatusOr<RecordEntries> { return entries; }));
+  }
+  ::chmod(Name(kNames - 1).c_str(), 0600);
+  Settle();
+  const SnapshotResult again = Take();
+  RestoreAll(Place(*again.id));
+  for (int i = 0; i < kNames; ++i) {
+    ASSERT_TRUE(Exists(Target(Name(i).substr(Source().size() + 1)))) << i;
+  }
+}
+
+// Without the name that ends a leaf, its other names and the next leaf's are put together, though
+// the next one was not read as it was the same.
+TEST_F(LargeDirectoryTest, BordersMoveBesideLeavesThatCannotBeRead) {
+  RuinLeaves();
+  for (int i = 0; i < kNames; i += 6) {
+    SCOPED_TRACE(i);
+    std::filesystem::remove(Name(i));
+    const SnapshotResult result = Take();
+    ASSERT_TRUE(result.id);
+    ASSERT_EQ(result.root, RootOf(Source()));
+  }
+}
+
+// Where the directory ended, the last leaf ended; with names after it, it may go on.
+TEST_F(LargeDirectoryTest, GrowsAtTheEndBesideLeavesThatCannotBeRead) {
+  RuinLeaves();
+  for (int i = 0; i < 5; ++i) {
+    Write(Name(kNames + i), "");
+    Settle();
+    const SnapshotResult result = Take();
+    ASSERT_TRUE(result.id);
+    ASSERT_EQ(result.root, RootOf(Source()));
+  }
+}
+
+// As many names, but not the same.
+TEST_F(SnapshotBaseTest, ANameInPlaceOfAnotherIsSeen) {
+  TakeBy(*repository_);
+  std::filesystem::rename(Source("dir1/sub/1"), Source("dir1/sub/zzz"));
+  std::filesystem::rename(Source("dir2/sub/2"), Source("dir2/sub/000"));
+  const SnapshotResult renamed = TakeBy(*repository_);
+  EXPECT_FALSE(renamed.unchanged);
+  EXPECT_EQ(renamed.root, RootOf(Source()));
+  ExpectRestoresAsItIs(*renamed.id);
 }
 
 }  // namespace
