@@ -20,7 +20,8 @@ namespace cairn {
 //
 // 64 bits are enough, as a witness is only ever compared with the one that the same path had
 // before: it meets one other value, not a set of them, so that a change is overlooked by chance
-// once in 2^63. Who forges one (by setting the time of day, say) hides his own file only.
+// once in 2^63. Who forges one (by setting the time of day, say) hides his own file only; so a fast
+// hash will do (XXH3), where one of a directory, which others' files are in too, must be BLAKE3.
 //
 // Where the times are a server's (network, FUSE), its clock may stand behind ours, and a file that
 // can still change within its tick looks settled. There a first run leaves a tentative witness,
