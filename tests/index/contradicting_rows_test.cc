@@ -47,11 +47,17 @@ class ContradictingRowsTest : public LmdbIndexTest {
 };
 
 const auto kIsLost = StatusIs(StatusCode::kDataLoss);
+const auto kRowIsMissing = StatusIs(StatusCode::kDataLoss, HasSubstr("row is missing"));
+const auto kKeyIsNoId = StatusIs(StatusCode::kDataLoss, HasSubstr("damaged key of a blob"));
 
 TEST_F(ContradictingRowsTest, ANameWithoutItsPack) {
   Remove(IndexTable::kPacks, PackKey(1));
   const auto index = Open();
-  EXPECT_THAT(AddPack(*index, pack_), kIsLost);
+  EXPECT_THAT(AddPack(*index, pack_), kRowIsMissing);
+  {
+    ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
+    EXPECT_THAT(writer->BeginPack(pack_.info, {}, 0), kRowIsMissing);
+  }
   const auto fails = [&](const std::function<Status(IndexWriter&)>& change) {
     ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
     EXPECT_THAT(change(*writer), kIsLost);
@@ -79,7 +85,7 @@ TEST_F(ContradictingRowsTest, ASnapshotsIdWithoutIt) {
   Remove(IndexTable::kSnapshots, SnapshotKey(snapshot_.record, snapshot_.id));
   const auto index = Open();
   ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
-  EXPECT_THAT(reader->FindSnapshot(snapshot_.id), kIsLost);
+  EXPECT_THAT(reader->FindSnapshot(snapshot_.id), kRowIsMissing);
 }
 
 TEST_F(ContradictingRowsTest, AKeyThatIsNoPacksNumber) {
@@ -88,16 +94,19 @@ TEST_F(ContradictingRowsTest, AKeyThatIsNoPacksNumber) {
 }
 
 TEST_F(ContradictingRowsTest, AKeyThatIsNoBlobsId) {
-  // Behind all others.
-  const Bytes key(BlobId::kBytes + 1, 0xff);
-  Change([&](lmdb::WriteTxn& txn) { return txn.Put(IdOf(IndexTable::kBlobs), key, PlaceRow{}); });
+  // Behind all others, and with a row that is whole for the id that it begins with.
+  const BlobId id = BlobId::From(Bytes(BlobId::kBytes, 0xff));
+  const PlaceRow row = EncodePlaceRow({BlobKind::kChunk, id}, {.pack = 1});
+  Bytes key(id.bytes.begin(), id.bytes.end());
+  key.push_back(0xff);
+  Change([&](lmdb::WriteTxn& txn) { return txn.Put(IdOf(IndexTable::kBlobs), key, row); });
   const auto index = Open();
   {
     ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
-    EXPECT_THAT(reader->ForEachBlob([](const BlobRef&, const Place&) { return true; }), kIsLost);
+    EXPECT_THAT(reader->ForEachBlob([](const BlobRef&, const Place&) { return true; }), kKeyIsNoId);
   }
   ASSERT_OK_AND_ASSIGN(auto writer, index->Write());
-  EXPECT_THAT(RemovePack(*writer, pack_), kIsLost);
+  EXPECT_THAT(RemovePack(*writer, pack_), kKeyIsNoId);
 }
 
 }  // namespace
