@@ -280,6 +280,8 @@ class LargeDirectoryTest : public SnapshotBaseTest {
 
   void SetUp() override {
     RestoreTest::SetUp();
+    Write(Source("a/1"), "one");
+    Write(Source("a/2"), "two");
     for (int i = 0; i < kNames; ++i) Write(Name(i), "");
     Settle();
     Reopen();
@@ -335,7 +337,17 @@ TEST_F(LargeDirectoryTest, LeavesThatAreAsTheyWereAreNotRead) {
   RuinLeaves();
   const SnapshotResult again = Take();
   EXPECT_TRUE(again.unchanged);
-  EXPECT_EQ(again.statistics.files_unchanged, uint64_t{kNames});
+  EXPECT_EQ(again.statistics.files_unchanged, uint64_t{kNames + 2});
+}
+
+// The only leaf of a directory is read once something in it has changed.
+TEST_F(LargeDirectoryTest, ALeafThatHasChangedAndCannotBeReadIsNoBase) {
+  RuinLeaves();
+  Write(Source("a/2"), "three");
+  Settle();
+  const SnapshotResult result = TakeBy(*repository_);
+  ASSERT_TRUE(result.id);
+  EXPECT_EQ(result.root, RootOf(Source()));
 }
 
 TEST_F(LargeDirectoryTest, LeavesThatTheRepositoryHasLostAreStoredAgain) {
