@@ -269,7 +269,7 @@ Status SnapshotWalk::RunSpan(const DirectoryRef& directory, Span& span, int work
   }
   StatNames(d, span, pin->descriptor());
   RETURN_IF_ERROR(CompareWithRow(d, span));
-  if (span.unread) return OkStatus();
+  if (span.taken_over) return OkStatus();
   ReadLeaf(d, span);
   MatchBase(d, span);
   return Dispatch(directory, span, pin->descriptor(), worker);
@@ -395,22 +395,22 @@ Status SnapshotWalk::FinishSpan(Directory& d, Span& span, int worker) {
   }
   if (span.lost_names) d.node->Differs();
   const bool same =
-      span.unread || (span.leaf && span.same_names_and_witnesses &&
-                      std::all_of(span.slots.begin(), span.slots.end(), [](const Slot& slot) {
-                        return !slot.dropped && (slot.IsBase() || slot.entry == *slot.base);
-                      }));
+      span.taken_over || (span.leaf && span.same_names_and_witnesses &&
+                          std::all_of(span.slots.begin(), span.slots.end(), [](const Slot& slot) {
+                            return !slot.dropped && (slot.IsBase() || slot.entry == *slot.base);
+                          }));
   if (same) {
     const NamedChild leaf = {.last = span.slots.empty() ? "" : span.slots.back().name,
                              .count = span.slots.size(),
                              .id = d.leaves->items()[*span.base_leaf].id};
     ASSIGN_OR_RETURN(const bool added, d.node->AddLeaf(leaf));
     if (added) {
-      if (span.unread) {
+      if (span.taken_over) {
         for (const Slot& slot : span.slots) CountUnchanged(d, slot);
       }
       return OkStatus();
     }
-    if (span.unread) RETURN_IF_ERROR(ReadAfterAll(d, span, worker));
+    if (span.taken_over) RETURN_IF_ERROR(ReadAfterAll(d, span, worker));
   }
   d.node->Differs();
   if (span.leaf) {

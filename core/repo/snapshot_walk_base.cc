@@ -54,11 +54,11 @@ Status SnapshotWalk::CompareWithRow(Directory& d, Span& span) {
   span.same_names_and_witnesses =
       item.count == span.slots.size() && hasher.Finish() == span.row->hash;
   // Directories go on with the nodes that the leaf has, links with the entry.
-  span.unread = span.same_names_and_witnesses && !span.names_follow &&
-                std::none_of(span.slots.begin(), span.slots.end(), [](const Slot& slot) {
-                  return slot.status.type == EntryType::kDirectory || slot.status.links > 1;
-                });
-  if (span.unread) took_over_ = true;
+  span.taken_over = span.same_names_and_witnesses && !span.names_follow &&
+                    std::none_of(span.slots.begin(), span.slots.end(), [](const Slot& slot) {
+                      return slot.status.type == EntryType::kDirectory || slot.status.links > 1;
+                    });
+  if (span.taken_over) took_over_ = true;
   return OkStatus();
 }
 

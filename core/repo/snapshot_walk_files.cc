@@ -47,7 +47,7 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, Slot& slot, int des
   return OkStatus();
 }
 
-// The files of a leaf that was to be taken over unread, whose entries are needed after all, since
+// The files of a leaf that was to be taken over, whose entries are needed after all, since
 // borders have moved, and which cannot be read. None of them is a directory or has other names.
 Status SnapshotWalk::ReadAfterAll(Directory& d, Span& span, int worker) {
   const StatusOr<SourceDirectory::Pin> pin = d.handle->Open();

@@ -55,7 +55,7 @@ struct SnapshotWalk::Span {
   std::optional<CacheRow> row;
   bool names_follow = false;  // that no leaf of the base covers
   bool same_names_and_witnesses = false;
-  bool unread = false;      // the same, and nothing else of the leaf is needed: it was not read
+  bool taken_over = false;  // the same, and nothing else of the leaf is needed: it was not read
   bool lost_names = false;  // some that were listed are not in slots
 };
 
