@@ -12,6 +12,7 @@
 #include "core/base/check.h"
 #include "core/base/coding.h"
 #include "core/base/profile.h"
+#include "core/store/looks_random.h"
 
 namespace cairn {
 namespace {
@@ -19,6 +20,9 @@ namespace {
 constexpr int kMaxWindowLog = 23;  // 8 MiB
 constexpr int kMinDeltaLevel = 3;
 constexpr int kMaxSmallTablesLevel = 4;
+// Who asks for more than the default has time to let zstd look for repetitions in what looks
+// random.
+constexpr int kMaxGuessLevel = 3;
 // Of what a plain frame is guessed to take: below it, the guess need not be checked.
 constexpr double kSurelyWorthwhile = 0.25;
 
@@ -177,7 +181,7 @@ struct FrameCodecContext::State {
         ZSTD_DCtx_setParameter(decompressor.get(), ZSTD_d_windowLogMax, kMaxWindowLog)));
   }
 
-  // The outcome is valid until the next call.
+  // The outcome is valid until the next call, or as long as `raw`.
   StatusOr<ByteSpan> Compress(ByteSpan raw, ByteSpan prefix);
   Status Decompress(const FrameInfo& info, ByteSpan stored, ByteSpan prefix, Bytes& raw);
 
@@ -189,9 +193,10 @@ struct FrameCodecContext::State {
   Bytes decoded;     // by Finish, to verify
 };
 
-// Against `prefix`, unless that is empty.
+// Against `prefix`, unless that is empty; then what would not shrink may be returned as it is.
 StatusOr<ByteSpan> FrameCodecContext::State::Compress(ByteSpan raw, ByteSpan prefix) {
   const StageTimer timer(Stage::kCompress);
+  if (prefix.empty() && level <= kMaxGuessLevel && LooksRandom(raw)) return raw;
   ZSTD_CCtx* context = compressor.get();
   if (!prefix.empty()) {
     if (delta_compressor == nullptr) {
