@@ -101,6 +101,8 @@ class IndexReader {
   virtual StatusOr<PlaceList> FindBlob(const BlobRef& ref) = 0;
   // The full ids that begin with `prefix` (a delta base) and have such a place.
   virtual StatusOr<std::vector<BlobRef>> FindBase(const BaseId& prefix) = 0;
+  // All blobs' places, those in purged packs included. Costs nothing.
+  virtual StatusOr<uint64_t> CountPlaces() = 0;
   virtual StatusOr<std::optional<IndexPack>> FindPack(PackNumber number) = 0;
   virtual StatusOr<std::optional<IndexPack>> FindPackByName(const PackName& name) = 0;
   virtual StatusOr<std::optional<FrameInfo>> FindFrame(PackNumber pack, uint32_t frame) = 0;

@@ -79,6 +79,8 @@ StatusOr<std::vector<BlobRef>> LmdbReader::FindBase(const BaseId& prefix) {
   return refs;
 }
 
+StatusOr<uint64_t> LmdbReader::CountPlaces() { return txn_->CountRows(IdOf(IndexTable::kBlobs)); }
+
 StatusOr<std::optional<IndexPack>> LmdbReader::FindPack(PackNumber number) {
   return GetPack(*txn_, number);
 }

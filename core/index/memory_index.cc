@@ -167,6 +167,8 @@ class MemoryReader : public IndexReader {
     return refs;
   }
 
+  StatusOr<uint64_t> CountPlaces() override { return state_->blobs.size(); }
+
   StatusOr<std::optional<IndexPack>> FindPack(PackNumber number) override {
     const auto pack = state_->packs.find(number);
     if (pack == state_->packs.end()) return std::nullopt;

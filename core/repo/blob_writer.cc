@@ -25,7 +25,9 @@ BlobWriter::BlobWriter(Repository& repository, const SessionId& session, const J
                  options.parity),
       shared_frames_{{{}, {repository, dependents_, /*node=*/false}},
                      {{}, {repository, dependents_, /*node=*/true}}},
-      commit_(repository, session, start) {}
+      commit_(repository, session, start) {
+  lookup_filter_.Follow(repository.index(), {}).IgnoreError();
+}
 
 BlobWriter::~BlobWriter() = default;
 
@@ -95,9 +97,9 @@ StatusOr<bool> BlobWriter::TryFindOrClaim(const BlobRef& ref) {
     MutexLock lock(shard.mutex);
     if (shard.ids.contains(ref.id)) return true;
   }
-  // Own blobs leave the set only after the index has them, so one that is in neither is new.
+  // Own blobs leave the set only after index and filter have them: one that is in neither is new.
   std::optional<PackName> live_pack;
-  {
+  if (lookup_filter_.MayHave(ref.id)) {
     ASSIGN_OR_RETURN(const auto reader, repository_.index().Read());
     ASSIGN_OR_RETURN(const PlaceList places, reader->FindBlob(ref));
     for (const Place& place : places) {
@@ -106,6 +108,7 @@ StatusOr<bool> BlobWriter::TryFindOrClaim(const BlobRef& ref) {
       live_pack = pack->info.name;
       break;
     }
+    if (!live_pack) lookup_filter_.CountMiss();
   }
   if (live_pack) {
     MutexLock lock(used_mutex_);
@@ -377,6 +380,7 @@ StatusOr<JournalHead> BlobWriter::Commit(std::vector<SnapshotEntry> snapshots,
   // The record is what counts: an index that lags costs the next process some time.
   if (!repository_.Refresh(&named).ok()) return head;
   dependents_.Remember(repository_.index()).IgnoreError();
+  lookup_filter_.Follow(repository_.index(), named).IgnoreError();
   for (const auto& [name, footer] : named) {
     for (const BlobInfo& blob : footer.blobs) {
       Shard& shard = ShardOf(blob.ref.id);

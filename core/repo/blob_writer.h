@@ -18,6 +18,7 @@
 #include "core/repo/commit.h"
 #include "core/repo/delta_bases.h"
 #include "core/repo/former_version.h"
+#include "core/repo/lookup_filter.h"
 #include "core/repo/pack_assembler.h"
 #include "core/repo/repository.h"
 #include "core/store/frame.h"
@@ -161,6 +162,7 @@ class BlobWriter : public BlobSink {
 
   // Blobs of this writer that no record names yet.
   Shard own_[kShards];
+  LookupFilter lookup_filter_;
 
   DependentCounts dependents_;
 

@@ -452,6 +452,13 @@ TEST_P(IndexConformanceTest, StopsAVisitWhenToldTo) {
   EXPECT_EQ(visits, 1);
 }
 
+TEST_P(IndexConformanceTest, CountsAllPlaces) {
+  EXPECT_THAT(Read()->CountPlaces(), IsOkAndHolds(0));
+  Add(MakePack(1, 200));
+  Add(MakePack(2, {MakePack(1, 200).blobs[0].ref}));
+  EXPECT_THAT(Read()->CountPlaces(), IsOkAndHolds(201));
+}
+
 TEST_P(IndexConformanceTest, LetsAVisitorCallTheReader) {
   const TestPack pack = MakePack(1, 200);
   Add(pack);
