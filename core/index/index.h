@@ -99,8 +99,9 @@ class IndexReader {
   // All places of a blob of this id and kind, in every pack that is not purged, in ascending order;
   // empty if there is none.
   virtual StatusOr<PlaceList> FindBlob(const BlobRef& ref) = 0;
-  // The full ids that begin with `prefix` (a delta base) and have such a place.
-  virtual StatusOr<std::vector<BlobRef>> FindBase(const BaseId& prefix) = 0;
+  // All such places of the blobs whose ids begin with `prefix` (a delta base), of any kind; those
+  // of one blob are neighbours, in ascending order.
+  virtual StatusOr<std::vector<PlacedBlob>> FindBase(const BaseId& prefix) = 0;
   // All blobs' places, those in purged packs included. Costs nothing.
   virtual StatusOr<uint64_t> CountPlaces() = 0;
   virtual StatusOr<std::optional<IndexPack>> FindPack(PackNumber number) = 0;

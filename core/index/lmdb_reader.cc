@@ -62,21 +62,18 @@ StatusOr<PlaceList> LmdbReader::FindBlob(const BlobRef& ref) {
   return places;
 }
 
-StatusOr<std::vector<BlobRef>> LmdbReader::FindBase(const BaseId& prefix) {
-  std::vector<BlobRef> refs;
+StatusOr<std::vector<PlacedBlob>> LmdbReader::FindBase(const BaseId& prefix) {
+  std::vector<PlacedBlob> places;
   ASSIGN_OR_RETURN(lmdb::Cursor* const cursor, txn_->LookupCursor(IdOf(IndexTable::kBlobs)));
   ASSIGN_OR_RETURN(bool found, cursor->SeekAtLeast(prefix));
   while (found) {
     ASSIGN_OR_RETURN(const BlobId id, DecodeBlobKey(cursor->key()));
     if (!std::equal(prefix.begin(), prefix.end(), id.bytes.begin())) break;
     ASSIGN_OR_RETURN(const BlobPlace row, DecodePlaceRow(id, cursor->value()));
-    const BlobRef ref{row.kind, id};
-    // Places are in the order of kinds, so that equal ones are neighbours.
-    const bool is_known = !refs.empty() && refs.back() == ref;
-    if (!is_known && !IsPurged(row.place.pack)) refs.push_back(ref);
+    if (!IsPurged(row.place.pack)) places.push_back({{row.kind, id}, row.place});
     ASSIGN_OR_RETURN(found, cursor->Next());
   }
-  return refs;
+  return places;
 }
 
 StatusOr<uint64_t> LmdbReader::CountPlaces() { return txn_->CountRows(IdOf(IndexTable::kBlobs)); }

@@ -33,7 +33,7 @@ class LmdbReader : public IndexReader {
 
   StatusOr<IndexHead> Head() override;
   StatusOr<PlaceList> FindBlob(const BlobRef& ref) override;
-  StatusOr<std::vector<BlobRef>> FindBase(const BaseId& prefix) override;
+  StatusOr<std::vector<PlacedBlob>> FindBase(const BaseId& prefix) override;
   StatusOr<uint64_t> CountPlaces() override;
   StatusOr<std::optional<IndexPack>> FindPack(PackNumber number) override;
   StatusOr<std::optional<IndexPack>> FindPackByName(const PackName& name) override;

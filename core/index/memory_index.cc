@@ -154,17 +154,15 @@ class MemoryReader : public IndexReader {
     return places;
   }
 
-  StatusOr<std::vector<BlobRef>> FindBase(const BaseId& prefix) override {
+  StatusOr<std::vector<PlacedBlob>> FindBase(const BaseId& prefix) override {
     BlobEntry first{{}, BlobKind{0}, {}};
     std::copy(prefix.begin(), prefix.end(), first.id.bytes.begin());
-    std::vector<BlobRef> refs;
+    std::vector<PlacedBlob> places;
     for (auto at = state_->blobs.lower_bound(first); at != state_->blobs.end(); ++at) {
       if (!std::equal(prefix.begin(), prefix.end(), at->id.bytes.begin())) break;
-      const BlobRef ref{at->kind, at->id};
-      if (state_->IsPurged(at->place.pack) || (!refs.empty() && refs.back() == ref)) continue;
-      refs.push_back(ref);
+      if (!state_->IsPurged(at->place.pack)) places.push_back({{at->kind, at->id}, at->place});
     }
-    return refs;
+    return places;
   }
 
   StatusOr<uint64_t> CountPlaces() override { return state_->blobs.size(); }

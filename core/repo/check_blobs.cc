@@ -5,7 +5,7 @@
 #include <memory>
 #include <tuple>
 
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/store/pack.h"
 
 namespace cairn {
@@ -138,7 +138,7 @@ StatusOr<Bytes> CheckedBlobs::ReadBase(const BaseId& base) {
   std::vector<FramedPlace> places;
   {
     ASSIGN_OR_RETURN(const auto reader, index_.Read());
-    ASSIGN_OR_RETURN(places, FindBasePlaces(*reader, base));
+    ASSIGN_OR_RETURN(places, PlaceFinder(*reader).FindBase(base));
   }
   for (const FramedPlace& at : places) {
     names_[at.place.pack] = at.pack.info.name;

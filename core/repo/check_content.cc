@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/worker_pool.h"
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/check_packs.h"
 #include "core/repo/verified_times.h"
 #include "core/store/pack_mend.h"
@@ -183,13 +183,14 @@ Status PackCheck::CheckBases(Index& index) {
   for (const IndexPack& pack : packs) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
     ASSIGN_OR_RETURN(const auto reader, index.Read());
+    PlaceFinder finder(*reader);
     for (uint32_t number = 0; number < pack.frames; ++number) {
       ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
                        reader->FindFrame(pack.number, number));
       // Another process has taken the pack out of the index.
       if (!frame) break;
       for (const BaseId& base : frame->bases) {
-        ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindBasePlaces(*reader, base));
+        ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder.FindBase(base));
         const bool found = std::ranges::any_of(places, [&](const FramedPlace& at) {
           return at.pack.state <= pack.state && !damage_.HasPlace(at.pack.info.name, at.place);
         });

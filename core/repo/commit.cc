@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/mark.h"
 
 namespace cairn {
@@ -52,6 +52,7 @@ Status WriterCommit::Follow() {
 Status WriterCommit::Rescue(IndexReader& reader, const IndexPack& pack,
                             std::set<PackName>& rescue) {
   if (!rescue.insert(pack.info.name).second) return OkStatus();
+  PlaceFinder finder(reader);
   std::vector<IndexPack> todo = {pack};
   while (!todo.empty()) {
     const IndexPack next = std::move(todo.back());
@@ -61,7 +62,7 @@ Status WriterCommit::Rescue(IndexReader& reader, const IndexPack& pack,
       ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame, reader.FindFrame(next.number, number));
       if (!frame) return DataLoss("index: a pack without its frame");
       for (const BaseId& base : frame->bases) {
-        ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindBasePlaces(reader, base));
+        ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder.FindBase(base));
         if (places.empty()) return Conflict("a base of pack " + next.info.name.Hex() + " is gone");
         const bool stays = std::ranges::any_of(places, [&](const FramedPlace& place) {
           return place.pack.state == PackState::kLive || rescue.contains(place.pack.info.name);

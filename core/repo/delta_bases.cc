@@ -49,11 +49,11 @@ uint32_t DecodeCount(const std::optional<Bytes>& note) {
 class CandidateFinder {
  public:
   CandidateFinder(IndexReader& reader, const DependentCounts& counts)
-      : reader_(reader), counts_(counts) {}
+      : reader_(reader), finder_(reader), counts_(counts) {}
 
   Status AddReplaced(const BlobRef& ref) {
     if (known_.contains(BaseIdOf(ref.id))) return OkStatus();
-    ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindFramedPlaces(reader_, ref));
+    ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder_.Find(ref));
     const FramedPlace* delta = nullptr;
     for (const FramedPlace& place : places) {
       if (place.pack.state != PackState::kLive) break;
@@ -77,7 +77,7 @@ class CandidateFinder {
     const size_t last = (uint64_t{place.place.offset} + place.place.bytes) * bases.size() / raw;
     for (size_t i = first - std::min(first, slack); i < std::min(bases.size(), last + slack); ++i) {
       if (known_.contains(bases[i])) continue;
-      ASSIGN_OR_RETURN(const std::vector<FramedPlace> found, FindBasePlaces(reader_, bases[i]));
+      ASSIGN_OR_RETURN(const std::vector<FramedPlace> found, finder_.FindBase(bases[i]));
       if (found.empty() || found.front().pack.state != PackState::kLive) continue;
       RETURN_IF_ERROR(AddPlace(found.front()));
     }
@@ -101,6 +101,7 @@ class CandidateFinder {
   }
 
   IndexReader& reader_;
+  PlaceFinder finder_;
   const DependentCounts& counts_;
   std::vector<BaseChooser::Candidate> found_;
   absl::flat_hash_set<BaseId> known_;  // found, or of no use

@@ -15,7 +15,7 @@
 #include "core/base/mutex.h"
 #include "core/base/pack.h"
 #include "core/base/status.h"
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/repository.h"
 
 namespace cairn {

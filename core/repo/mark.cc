@@ -412,17 +412,14 @@ StatusOr<bool> BaseMarker::MarkBase(View& view, const BaseId& base) {
   const auto rank = [](const MarkedPack& pack) {
     return std::tuple(pack.avoided, pack.state, pack.number);
   };
-  ASSIGN_OR_RETURN(const std::vector<BlobRef> refs, view.reader->FindBase(base));
-  for (const BlobRef& ref : refs) {
-    ASSIGN_OR_RETURN(const PlaceList places, view.reader->FindBlob(ref));
-    for (const Place& place : places) {
-      ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
-      if (best != nullptr && rank(*best) <= rank(*pack)) continue;
-      ASSIGN_OR_RETURN(const bool is_delta, IsInDelta(view, *pack, place));
-      if (is_delta) continue;
-      best = pack;
-      ordinal = place.ordinal;
-    }
+  ASSIGN_OR_RETURN(const std::vector<PlacedBlob> places, view.reader->FindBase(base));
+  for (const auto& [ref, place] : places) {
+    ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
+    if (best != nullptr && rank(*best) <= rank(*pack)) continue;
+    ASSIGN_OR_RETURN(const bool is_delta, IsInDelta(view, *pack, place));
+    if (is_delta) continue;
+    best = pack;
+    ordinal = place.ordinal;
   }
   if (best != nullptr) best->Mark(ordinal);
   return best != nullptr;

@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/prune.h"
 #include "core/repo/put_back.h"
 #include "core/repo/recovered_blobs.h"
@@ -262,11 +262,12 @@ StatusOr<bool> RepairRun::IsMendable(IndexReader& reader, const BlobRef& ref) co
   const auto by_parity = [this](const FramedPlace& at) {
     return by_parity_.contains(at.pack.info.name);
   };
-  ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindFramedPlaces(reader, ref));
+  PlaceFinder finder(reader);
+  ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder.Find(ref));
   if (std::ranges::any_of(places, by_parity)) return true;
   for (const FramedPlace& at : places) {
     for (const BaseId& base : at.frame.bases) {
-      ASSIGN_OR_RETURN(const std::vector<FramedPlace> bases, FindBasePlaces(reader, base));
+      ASSIGN_OR_RETURN(const std::vector<FramedPlace> bases, finder.FindBase(base));
       if (std::ranges::any_of(bases, by_parity)) return true;
     }
   }

@@ -352,8 +352,9 @@ StatusOr<Bytes> Repository::ReadPrefix(std::span<const BaseId> bases) {
   std::vector<std::vector<FramedPlace>> places;
   {
     ASSIGN_OR_RETURN(const auto reader, index().Read());
+    PlaceFinder finder(*reader);
     for (const BaseId& base : bases) {
-      ASSIGN_OR_RETURN(places.emplace_back(), FindBasePlaces(*reader, base));
+      ASSIGN_OR_RETURN(places.emplace_back(), finder.FindBase(base));
       if (places.back().empty()) {
         return NotFound("base " + HexEncode(base) + " is in no plain frame of this repository");
       }

@@ -19,7 +19,7 @@
 #include "core/base/status.h"
 #include "core/chunker/chunker.h"
 #include "core/index/index.h"
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/frame_cache.h"
 #include "core/repo/snapshot_info.h"
 #include "core/repo/snapshot_object.h"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <tuple>
 
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 
 namespace cairn {
 
@@ -53,10 +53,11 @@ StatusOr<ReadOrder::Spot> ReadOrder::Find(IndexReader& reader, const BlobRef& re
 
 Status ReadOrder::Arrange(IndexReader& reader) {
   leaders_ = addresses_;
+  PlaceFinder finder(reader);
   for (size_t i = 0; i < frames_.size(); ++i) {
     const std::vector<BaseId>& bases = frames_[i].info.bases;
     if (bases.empty()) continue;
-    ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, FindBasePlaces(reader, bases.front()));
+    ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder.FindBase(bases.front()));
     if (!places.empty()) leaders_[i] = {places.front().place.pack, places.front().place.frame};
   }
   std::vector<uint32_t> order(frames_.size());

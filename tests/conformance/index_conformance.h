@@ -91,6 +91,7 @@ class IndexConformanceTest : public ::testing::TestWithParam<IndexMaker> {
   const std::unique_ptr<Index> index_;
 };
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Eq;
 using ::testing::Field;
@@ -472,7 +473,7 @@ TEST_P(IndexConformanceTest, LetsAVisitorCallTheReader) {
   EXPECT_EQ(visits, 200);
 }
 
-TEST_P(IndexConformanceTest, FindsAllBlobsThatABaseCanMean) {
+TEST_P(IndexConformanceTest, FindsAllPlacesThatABaseCanMean) {
   BlobRef first = TestBlob(1);
   BlobRef second = first;
   second.id.bytes[31] ^= 1;
@@ -484,7 +485,14 @@ TEST_P(IndexConformanceTest, FindsAllBlobsThatABaseCanMean) {
   Add(MakePack(2, {first}));
   BaseId base;
   std::copy_n(first.id.bytes.begin(), base.size(), base.begin());
-  EXPECT_THAT(Read()->FindBase(base), IsOkAndHolds(UnorderedElementsAre(first, second, tree)));
+  ASSERT_OK_AND_ASSIGN(const std::vector<PlacedBlob> places, Read()->FindBase(base));
+  std::vector<std::pair<BlobRef, PackNumber>> found;
+  for (const PlacedBlob& each : places) found.emplace_back(each.ref, each.place.pack);
+  EXPECT_THAT(found, UnorderedElementsAre(std::pair(first, 1), std::pair(first, 2),
+                                          std::pair(second, 1), std::pair(tree, 1)));
+  for (const auto& [ref, place] : places) {
+    EXPECT_THAT(Read()->FindBlob(ref), IsOkAndHolds(Contains(place)));
+  }
 }
 
 TEST_P(IndexConformanceTest, KeepsSnapshotsInTheOrderOfTheirRecords) {

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "core/base/profile.h"
-#include "core/repo/base_places.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/blob_writer.h"
 #include "core/repo/browse.h"
 #include "core/repo/check.h"
@@ -85,7 +85,7 @@ class DeltaTest : public RestoreTest {
         const FrameInfo frame = *Must(reader->FindFrame(pack.number, number));
         std::map<FrameAddress, uint64_t> frames;
         for (const BaseId& base : frame.bases) {
-          const FramedPlace place = Must(FindBasePlaces(*reader, base)).front();
+          const FramedPlace place = Must(PlaceFinder(*reader).FindBase(base)).front();
           frames[{place.pack.info.name, place.place.frame}] = place.frame.raw_bytes;
         }
         if (frames.empty()) continue;
