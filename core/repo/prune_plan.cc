@@ -14,7 +14,8 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kManySmallPacks = 8;
+// Fewer do no harm, and to merge them costs reading and writing them, by every prune a few more.
+constexpr size_t kManySmallPacks = 16;
 // A guess of how well the remains of a delta frame compress in plain ones.
 constexpr uint64_t kPlainRatio = 3;
 // As PackAssembler does: so much goes into one mixed pack.
@@ -93,7 +94,7 @@ class Chooser {
     }
     ChooseDeadDeltas();
     ChooseWorst();
-    ChooseSmall(pack_target_bytes / 4, pack_target_bytes);
+    ChooseSmall(pack_target_bytes);
     for (const size_t i : kept_) {
       if (chosen_[i]) plan_.rewrite.push_back(packs_[i]);
     }
@@ -141,20 +142,20 @@ class Chooser {
     }
   }
 
-  void ChooseSmall(uint64_t small_bytes, uint64_t target_bytes) {
+  void ChooseSmall(uint64_t target_bytes) {
     std::vector<size_t> small;
     uint64_t bytes = 0;
     uint64_t blobs = 0;
     uint8_t content = 0;
     for (const size_t i : kept_) {
-      if (chosen_[i] || packs_[i].info.bytes >= small_bytes) continue;
+      if (chosen_[i] || packs_[i].info.bytes >= target_bytes / 4) continue;
       if (packs_[i].blobs >= PackAssembler::kMaxPackBlobs / 4) continue;
       small.push_back(i);
       blobs += packs_[i].blobs;
       bytes += packs_[i].info.bytes;
       content |= packs_[i].info.content;
     }
-    if (small.size() < kManySmallPacks && bytes < small_bytes) return;
+    if (small.size() < kManySmallPacks && bytes < target_bytes) return;
     // Chunks, deltas and nodes come out in packs of their own, which may be small again: without a
     // gain the same packs would be merged by every prune.
     const int sorts = std::popcount(

@@ -91,14 +91,14 @@ TEST(ChoosePacksTest, WhatIsLeftAloneIsNeitherDroppedNorRewrittenNorMerged) {
   EXPECT_EQ(plan.used_bytes, 20'000U);
 }
 
-TEST(ChoosePacksTest, EightSmallPacksAreMerged) {
+TEST(ChoosePacksTest, SixteenSmallPacksAreMerged) {
   std::vector<PackUse> packs;
-  for (uint8_t i = 1; i <= 7; ++i) packs.push_back(Pack(i, 10'000, 10'000));
+  for (uint8_t i = 1; i <= 15; ++i) packs.push_back(Pack(i, 10'000, 10'000));
   packs.push_back(Pack(100, kTarget / 4, kTarget / 4));  // not small
   EXPECT_THAT(ChoosePacks(packs, Share(0), kTarget).rewrite, IsEmpty());
-  packs.push_back(Pack(8, 10'000, 10'000));
+  packs.push_back(Pack(16, 10'000, 10'000));
   EXPECT_THAT(Numbers(ChoosePacks(packs, Share(0), kTarget).rewrite),
-              ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+              ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16));
 }
 
 TEST(ChoosePacksTest, PacksOfFewBytesThatAreFullOfBlobsAreNotMerged) {
@@ -112,12 +112,13 @@ TEST(ChoosePacksTest, PacksOfFewBytesThatAreFullOfBlobsAreNotMerged) {
   EXPECT_THAT(ChoosePacks(packs, Share(0), kTarget).rewrite, SizeIs(20));
 }
 
-TEST(ChoosePacksTest, FewSmallPacksAreMergedIfTheyFillAQuarterOfAPack) {
-  std::vector<PackUse> packs = {Pack(1, kTarget / 8 - 2000, kTarget / 8 - 2000),
-                                Pack(2, kTarget / 8 - 2000, kTarget / 8 - 2000)};
+TEST(ChoosePacksTest, FewSmallPacksAreMergedIfTheyFillAPack) {
+  std::vector<PackUse> packs;
+  for (uint8_t i = 1; i <= 8; ++i) packs.push_back(Pack(i, kTarget / 8 - 2000, kTarget / 8 - 2000));
   EXPECT_THAT(ChoosePacks(packs, Share(0), kTarget).rewrite, IsEmpty());
-  packs.push_back(Pack(3, 3000, 3000));
-  EXPECT_THAT(Numbers(ChoosePacks(packs, Share(0), kTarget).rewrite), ElementsAre(1, 2, 3));
+  packs.push_back(Pack(9, 8000, 8000));
+  EXPECT_THAT(Numbers(ChoosePacks(packs, Share(0), kTarget).rewrite),
+              ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9));
 }
 
 TEST(ChoosePacksTest, WhatWouldComeOutAsManyPacksIsNotMergedAgainAndAgain) {

@@ -166,13 +166,13 @@ TEST_F(PruneTest, AFrameThatIsLiveAsAWholeIsCopiedAsItIsStored) {
 
 TEST_F(PruneTest, SmallPacksAreMergedOnce) {
   std::vector<TestBlob> chunks;
-  for (uint64_t i = 0; i < 12; ++i) {
+  for (uint64_t i = 0; i < 16; ++i) {
     chunks.push_back(test_.Chunk(i, 500));
     test_.AddPack({{chunks.back()}});
   }
   test_.AddSnapshot(chunks);
   const PruneResult result = Run();
-  EXPECT_EQ(result.packs_rewritten, 13U);
+  EXPECT_EQ(result.packs_rewritten, 17U);
   EXPECT_EQ(test_.PackFiles(), 1U);
   const auto packs = test_.State().packs();
   ASSERT_THAT(packs, SizeIs(1));
