@@ -36,7 +36,7 @@ class ReachableBlobs {
     const StopFlag* stop = nullptr;
     // A blob that is in no pack (NOT_FOUND), or whose node cannot be read. Returning OK goes on. If
     // empty, the mark ends with the error: prune must not guess. Called by one thread at a time,
-    // once for each node that names the blob.
+    // once or more for each blob.
     std::function<Status(const BlobRef&, const Status&)> missing;
     // Nodes that wait to be read; those above it are found again by walks over the index.
     size_t max_waiting = 1 << 18;
