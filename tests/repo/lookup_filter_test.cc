@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/blake3.h"
 #include "core/index/memory_index.h"
-#include "tests/index/index_data.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -18,18 +18,33 @@ class BrokenIndex : public Index {
   StatusOr<uint64_t> StoredBytes() override { return 0; }
 };
 
+template <typename Id>
+Id NumberedId(uint64_t number) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(&number);
+  const Hash256 hash = Blake3Hash(ByteSpan(bytes, sizeof(number)));
+  return Id::From(ByteSpan(hash).first(Id::kBytes));
+}
+
 class LookupFilterTest : public ::testing::Test {
  protected:
   // Blobs `first` to `first` + `count` - 1 come into the index, in a pack of their own.
   Repository::KnownFooters Add(uint64_t first, uint64_t count) {
-    std::vector<BlobRef> refs;
-    for (uint64_t i = first; i < first + count; ++i) refs.push_back(TestBlob(i));
-    const TestPack pack = MakePack(first, refs);
+    constexpr uint32_t kBlobBytes = 100;
+    PackFooter footer;
+    footer.frames.emplace_back().raw_bytes = static_cast<uint32_t>(count * kBlobBytes);
+    for (uint32_t i = 0; i < count; ++i) {
+      footer.blobs.push_back({.ref = {BlobKind::kChunk, NumberedId<BlobId>(first + i)},
+                              .frame = 0,
+                              .offset = i * kBlobBytes,
+                              .bytes = kBlobBytes});
+    }
+    PackInfo info;
+    info.name = NumberedId<PackName>(first);
     auto writer = index_->Write();
     EXPECT_OK(writer);
-    EXPECT_OK((*writer)->AddPack(pack.info, PackState::kLive, pack.frames, pack.blobs));
+    EXPECT_OK((*writer)->AddPack(info, PackState::kLive, footer.frames, footer.blobs));
     EXPECT_OK((*writer)->Commit());
-    return {{pack.info.name, {pack.frames, pack.blobs}}};
+    return {{info.name, std::move(footer)}};
   }
   void Follow(const Repository::KnownFooters& named = {}) {
     EXPECT_OK(filter_.Follow(*index_, named));
@@ -37,7 +52,7 @@ class LookupFilterTest : public ::testing::Test {
   void Miss(int times) {
     for (int i = 0; i < times; ++i) filter_.CountMiss();
   }
-  bool MayHave(uint64_t number) { return filter_.MayHave(TestBlob(number).id); }
+  bool MayHave(uint64_t number) { return filter_.MayHave(NumberedId<BlobId>(number)); }
   bool HasAny(uint64_t first, uint64_t count) {
     for (uint64_t i = first; i < first + count; ++i) {
       if (MayHave(i)) return true;
