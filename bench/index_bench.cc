@@ -144,6 +144,19 @@ BENCHMARK_CAPTURE(Find, lmdb_hit_new_reader, Implementation::kLmdb, true, true);
 BENCHMARK_CAPTURE(Find, memory_hit, Implementation::kMemory, true, false);
 BENCHMARK_CAPTURE(Find, memory_miss, Implementation::kMemory, false, false);
 
+// To be compared with Find's misses (core/repo/lookup_filter.cc).
+void Walk(benchmark::State& state) {
+  ScratchIndex scratch;
+  PackMaker maker(1);
+  Check(state, AddBlobs(*scratch.index, maker, kIndexBlobs));
+  const auto reader = scratch.index->Read();
+  for (auto _ : state) {
+    Check(state, (*reader)->ForEachBlob([](const BlobRef&, const Place&) { return true; }));
+  }
+  state.SetItemsProcessed(state.iterations() * kIndexBlobs);
+}
+BENCHMARK(Walk)->Unit(benchmark::kMillisecond);
+
 void BM_Open(benchmark::State& state) {
   ScratchIndex scratch;
   PackMaker maker(1);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/base/worker_pool.h"
-#include "core/repo/place_finder.h"
 #include "core/repo/check_packs.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/verified_times.h"
 #include "core/store/pack_mend.h"
 #include "core/store/parity.h"

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "core/repo/place_finder.h"
 #include "core/repo/mark.h"
+#include "core/repo/place_finder.h"
 
 namespace cairn {
 namespace {

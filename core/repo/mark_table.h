@@ -17,7 +17,7 @@
 
 namespace cairn {
 
-// Which of a pack's blobs are marked: may be asked, and added to, by any thread.
+// Which of a pack's blobs are marked. Mark and IsMarked are thread-safe.
 struct MarkedPack {
   static constexpr uint32_t kWordBits = 64;
 
@@ -54,8 +54,9 @@ struct MarkedPack {
   const uint32_t words;
   const std::unique_ptr<std::atomic<uint64_t>[]> bits;
   std::atomic<uint32_t> marked{0};
-  bool bases_marked = false;
+  bool bases_marked = false;  // of the frames in it; MarkBases alone minds it
   // Nodes that are marked and still to be read, as there were too many at a time. Null if none.
+  // Marker's, under its mutex.
   std::unique_ptr<uint64_t[]> waiting;
 };
 

@@ -306,20 +306,9 @@ Status Repository::VerifyBlob(const BlobRef& ref, ByteSpan bytes) const {
                   ": its bytes do not have its hash");
 }
 
-StatusOr<std::vector<BlobLocation>> Repository::Locate(const BlobRef& ref) {
-  std::vector<BlobLocation> locations;
+StatusOr<std::vector<FramedPlace>> Repository::Locate(const BlobRef& ref) {
   ASSIGN_OR_RETURN(const auto reader, index().Read());
-  ASSIGN_OR_RETURN(const PlaceList places, reader->FindBlob(ref));
-  for (const Place& place : places) {
-    ASSIGN_OR_RETURN(const std::optional<IndexPack> pack, reader->FindPack(place.pack));
-    ASSIGN_OR_RETURN(std::optional<FrameInfo> frame, reader->FindFrame(place.pack, place.frame));
-    if (!pack || !frame) return DataLoss("index: a place without its pack or frame");
-    locations.push_back(
-        {pack->info.name, pack->state, *std::move(frame), place.frame, place.offset, place.bytes});
-  }
-  std::stable_sort(locations.begin(), locations.end(),
-                   [](const BlobLocation& a, const BlobLocation& b) { return a.state < b.state; });
-  return locations;
+  return PlaceFinder(*reader).Find(ref);
 }
 
 StatusOr<Chunker> Repository::MakeChunker() const {
@@ -360,55 +349,46 @@ StatusOr<Bytes> Repository::ReadPrefix(std::span<const BaseId> bases) {
       }
     }
   }
-  for (const std::vector<FramedPlace>& base : places) RETURN_IF_ERROR(AppendBase(base, prefix));
+  for (const std::vector<FramedPlace>& base : places) {
+    const StatusOr<BlobInFrame> blob = ReadFromAny(base);
+    if (!blob.ok()) return Annotate(blob.status(), "base " + base.front().ref.id.Hex());
+    if (prefix.size() + blob->bytes.size() > kMaxPrefixBytes) {
+      return DataLoss("the bases are longer than they may be");
+    }
+    Append(prefix, blob->bytes);
+  }
   return prefix;
 }
 
-// From any place that is whole.
-Status Repository::AppendBase(const std::vector<FramedPlace>& places, Bytes& prefix) {
+StatusOr<Repository::BlobInFrame> Repository::ReadFrom(const FramedPlace& place) {
+  const auto& [ref, at, pack, info] = place;
+  ASSIGN_OR_RETURN(FrameCache::Frame frame, ReadFrame(pack.info.name, at.frame, info));
+  if (uint64_t{at.offset} + at.bytes > frame->size()) {
+    return DataLoss("blob " + ref.id.Hex() + " lies outside of its frame");
+  }
+  const ByteSpan bytes = ByteSpan(*frame).subspan(at.offset, at.bytes);
+  RETURN_IF_ERROR(VerifyBlob(ref, bytes));
+  return BlobInFrame{std::move(frame), bytes};
+}
+
+StatusOr<Repository::BlobInFrame> Repository::ReadFromAny(const std::vector<FramedPlace>& places) {
   Status first;
-  for (const FramedPlace& at : places) {
-    const uint64_t end = uint64_t{at.place.offset} + at.place.bytes;
-    StatusOr<FrameCache::Frame> frame = ReadFrame(at.pack.info.name, at.place.frame, at.frame);
-    Status status = frame.status();
-    if (status.ok() && end > (*frame)->size()) status = DataLoss("it lies outside of its frame");
-    if (status.ok()) {
-      const ByteSpan bytes = ByteSpan(**frame).subspan(at.place.offset, at.place.bytes);
-      status = VerifyBlob(at.ref, bytes);
-      if (status.ok() && prefix.size() + bytes.size() > kMaxPrefixBytes) {
-        return DataLoss("the bases are longer than they may be");
-      }
-      if (status.ok()) {
-        Append(prefix, bytes);
-        return OkStatus();
-      }
-    }
-    if (first.ok()) first = Annotate(status, "base " + at.ref.id.Hex());
+  for (const FramedPlace& place : places) {
+    StatusOr<BlobInFrame> blob = ReadFrom(place);
+    if (blob.ok()) return blob;
+    if (first.ok()) first = std::move(blob).status();
   }
   return first;
 }
 
 StatusOr<Bytes> Repository::ReadBlobOnce(const BlobRef& ref) {
-  ASSIGN_OR_RETURN(const std::vector<BlobLocation> locations, Locate(ref));
-  Status first = NotFound(std::string(BlobKindName(ref.kind)) + " " + ref.id.Hex() +
-                          " is in no pack of this repository");
-  bool tried = false;
-  for (const BlobLocation& location : locations) {
-    StatusOr<FrameCache::Frame> frame =
-        ReadFrame(location.pack, location.frame_number, location.frame);
-    Status status = frame.ok() ? OkStatus() : frame.status();
-    if (status.ok() && uint64_t{location.offset} + location.bytes > (*frame)->size()) {
-      status = DataLoss("blob " + ref.id.Hex() + " lies outside of its frame");
-    }
-    if (status.ok()) {
-      const ByteSpan bytes = ByteSpan(**frame).subspan(location.offset, location.bytes);
-      status = VerifyBlob(ref, bytes);
-      if (status.ok()) return Bytes(bytes.begin(), bytes.end());
-    }
-    if (!tried) first = std::move(status);
-    tried = true;
+  ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, Locate(ref));
+  if (places.empty()) {
+    return NotFound(std::string(BlobKindName(ref.kind)) + " " + ref.id.Hex() +
+                    " is in no pack of this repository");
   }
-  return first;
+  ASSIGN_OR_RETURN(const BlobInFrame blob, ReadFromAny(places));
+  return Bytes(blob.bytes.begin(), blob.bytes.end());
 }
 
 StatusOr<Bytes> Repository::ReadBlob(const BlobRef& ref) {

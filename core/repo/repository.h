@@ -19,8 +19,8 @@
 #include "core/base/status.h"
 #include "core/chunker/chunker.h"
 #include "core/index/index.h"
-#include "core/repo/place_finder.h"
 #include "core/repo/frame_cache.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/snapshot_info.h"
 #include "core/repo/snapshot_object.h"
 #include "core/store/config.h"
@@ -63,16 +63,6 @@ struct RepositoryOptions {
 struct SnapshotView {
   SnapshotInfo info;
   SnapshotObject object;
-};
-
-// A blob's place, resolved so that it can be read without the index.
-struct BlobLocation {
-  PackName pack;
-  PackState state = PackState::kLive;
-  FrameInfo frame;
-  uint32_t frame_number = 0;
-  uint32_t offset = 0;  // in the raw frame
-  uint32_t bytes = 0;
 };
 
 // Thread-safe, except where said.
@@ -130,7 +120,7 @@ class Repository : public BlobSource {
   // times; of several places any that is whole will do.
   StatusOr<Bytes> ReadBlob(const BlobRef& ref) override;
   // Every place of a blob, live packs first; empty if there is none.
-  StatusOr<std::vector<BlobLocation>> Locate(const BlobRef& ref);
+  StatusOr<std::vector<FramedPlace>> Locate(const BlobRef& ref);
   // A decoded frame, through the cache. The blobs in it are not verified: VerifyBlob does.
   StatusOr<FrameCache::Frame> ReadFrame(const PackName& pack, uint32_t frame_number,
                                         const FrameInfo& frame);
@@ -160,8 +150,15 @@ class Repository : public BlobSource {
   LmdbIndexOptions IndexOptions() const;
   IndexSync Sync(const KnownFooters* footers);
   uint64_t SeenRecords();
+  // A blob in its decoded frame.
+  struct BlobInFrame {
+    FrameCache::Frame frame;
+    ByteSpan bytes;
+  };
+  // Verified; from any of the places that is whole, which are not none.
+  StatusOr<BlobInFrame> ReadFromAny(const std::vector<FramedPlace>& places);
+  StatusOr<BlobInFrame> ReadFrom(const FramedPlace& place);
   StatusOr<Bytes> ReadBlobOnce(const BlobRef& ref);
-  Status AppendBase(const std::vector<FramedPlace>& places, Bytes& prefix);
 
   FileSystem& fs_;
   RepositoryOptions options_;

@@ -4,12 +4,12 @@
 #include <set>
 
 #include "core/base/profile.h"
-#include "core/repo/place_finder.h"
 #include "core/repo/blob_writer.h"
 #include "core/repo/browse.h"
 #include "core/repo/check.h"
 #include "core/repo/delta_bases.h"
 #include "core/repo/forget.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/prune.h"
 #include "core/repo/stats.h"
 #include "core/store/sessions.h"
@@ -287,9 +287,9 @@ TEST_F(DeltaTest, DamageToABaseNamesTheFilesThatNeedIt) {
   // No snapshot has the base any more.
   ASSERT_OK(ForgetSnapshots(*repository_, {old}).status());
   ASSERT_OK(Prune(*repository_, PruneEverything()).status());
-  const std::vector<BlobLocation> places = Must(repository_->Locate(base));
+  const std::vector<FramedPlace> places = Must(repository_->Locate(base));
   ASSERT_EQ(places.size(), 1U);
-  MustBeOk(repository_files_.Damage(PackObjectName(places[0].pack), [&](Bytes& pack) {
+  MustBeOk(repository_files_.Damage(PackObjectName(places[0].pack.info.name), [&](Bytes& pack) {
     pack[places[0].frame.offset + places[0].frame.stored_bytes / 2] ^= 1;
   }));
   Reopen();

@@ -44,8 +44,8 @@ class RestoreDamageTest : public RestoreTest {
   void DamageFrameOf(const BlobRef& ref) {
     ASSERT_OK_AND_ASSIGN(const auto places, repository_->Locate(ref));
     ASSERT_THAT(places, SizeIs(1));
-    const BlobLocation& place = places.front();
-    ASSERT_OK(repository_files_.Damage(PackObjectName(place.pack), [&](Bytes& bytes) {
+    const FramedPlace& place = places.front();
+    ASSERT_OK(repository_files_.Damage(PackObjectName(place.pack.info.name), [&](Bytes& bytes) {
       bytes[place.frame.offset + place.frame.stored_bytes / 2] ^= 1;
     }));
     Reopen();
@@ -232,8 +232,8 @@ TEST_F(RestoreDamageTest, SecondPlaceOfAChunkIsUsedWhereTheFirstIsDamaged) {
   const BlobRef ref{BlobKind::kChunk, entry.content.items.front().id};
   ASSERT_OK_AND_ASSIGN(const auto places, repository_->Locate(ref));
   ASSERT_THAT(places, SizeIs(2));
-  const BlobLocation& first = places.front();
-  ASSERT_OK(repository_files_.Damage(PackObjectName(first.pack), [&](Bytes& bytes) {
+  const FramedPlace& first = places.front();
+  ASSERT_OK(repository_files_.Damage(PackObjectName(first.pack.info.name), [&](Bytes& bytes) {
     bytes[first.frame.offset + first.frame.stored_bytes / 2] ^= 1;
   }));
   Reopen();
@@ -252,7 +252,7 @@ TEST_F(RestoreDamageTest, SnapshotForgottenMeanwhileIsSaid) {
   ASSERT_FALSE(entry.content.items.empty());
   ASSERT_OK_AND_ASSIGN(const auto places,
                        repository_->Locate({BlobKind::kChunk, entry.content.items.front().id}));
-  const std::string pack = PackObjectName(places.front().pack);
+  const std::string pack = PackObjectName(places.front().pack.info.name);
   ASSERT_OK_AND_ASSIGN(auto other, Repository::Open(repository_files_, TestRepositoryOptions()));
   std::atomic<bool> done = false;
   repository_files_.SetHook([&](const DiskOperation& operation) -> Status {

@@ -82,6 +82,18 @@ TEST(FrameTest, EqualFramesSealToEqualBytes) {
   EXPECT_EQ(first.stored, again.stored);
 }
 
+TEST(FrameTest, TriesToCompressWhatLooksRandomOnlyAboveTheDefaultLevel) {
+  RawFrame frame;
+  for (int i = 0; i < 2; ++i) AddBlob(frame, BlobKind::kChunk, TestNoise(100'000, 1));
+  for (const int level : {-5, 1, 3}) {
+    ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, FrameCodecContext(level).Seal(frame));
+    EXPECT_EQ(sealed.info.codec, FrameCodec::kRaw) << level;
+  }
+  ASSERT_OK_AND_ASSIGN(const SealedFrame sealed, FrameCodecContext(4).Seal(frame));
+  EXPECT_EQ(sealed.info.codec, FrameCodec::kZstd);
+  EXPECT_LT(sealed.stored.size(), 110'000U);
+}
+
 TEST(FrameTest, RefusesToSealBytesThatAreNotTheirIds) {
   RawFrame frame;
   AddBlob(frame, BlobKind::kChunk, TestText(1000, 3));
