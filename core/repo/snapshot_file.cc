@@ -213,12 +213,17 @@ Status EntryReader::ReadStream(int descriptor, const Entry* base, Entry& entry) 
   return OkStatus();
 }
 
+SharedInodes::Key SharedInodes::KeyOf(const FileStatus& status) {
+  const bool born = status.btime != Timestamp{};
+  const Timestamp& time = born ? status.btime : status.ctime;
+  return {status.device, status.inode, status.type, time.seconds, time.nanoseconds};
+}
+
 bool SharedInodes::ClaimOrWait(const FileStatus& status, Waiter waiter) {
   ReadEntry done;
   {
     MutexLock lock(mutex_);
-    const Key key(status.device, status.inode);
-    const auto [it, first] = inodes_.try_emplace(key);
+    const auto [it, first] = inodes_.try_emplace(KeyOf(status));
     Inode& inode = it->second;
     if (first) {
       inode.names_left = status.links - 1;
@@ -241,7 +246,7 @@ void SharedInodes::Publish(const FileStatus& claimed, const ReadEntry& read) {
   std::vector<Waiter> waiting;
   {
     MutexLock lock(mutex_);
-    const auto it = inodes_.find(Key(claimed.device, claimed.inode));
+    const auto it = inodes_.find(KeyOf(claimed));
     waiting = std::move(it->second.waiting);
     if (read.gone || it->second.names_left == 0) {
       inodes_.erase(it);

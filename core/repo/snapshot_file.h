@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -23,7 +24,7 @@ namespace cairn {
 struct ReadEntry {
   Entry entry;          // without its name
   bool gone = false;    // it vanished, or is of a type that cannot be kept: no entry
-  bool settled = true;  // nothing was seen that forbids a witness
+  bool settled = true;  // nothing was seen that forbids a witness, to any of its names
   FileStatus status;    // as of the end of reading
   std::string problem;  // for people; empty if there was none
 };
@@ -72,7 +73,11 @@ class SharedInodes {
   void Publish(const FileStatus& claimed, const ReadEntry& read);
 
  private:
-  using Key = std::pair<uint64_t, uint64_t>;
+  // The number of an inode that is freed can be another file's before the walk ends: that one has
+  // another type or time of birth. Where there is none, the ctime does for it, and a file whose
+  // status changes between two of its names is read twice.
+  using Key = std::tuple<uint64_t, uint64_t, EntryType, int64_t, uint32_t>;
+  static Key KeyOf(const FileStatus& status);
   struct Inode {
     bool done = false;
     ReadEntry read;

@@ -39,9 +39,12 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, Slot& slot, int des
     if (!first) return OkStatus();
     --d.pending;
   }
-  ASSIGN_OR_RETURN(const ReadEntry read,
-                   Reader(worker).Read(descriptor, slot.name.c_str(), slot.status,
-                                       d.TraitsFor(slot), slot.base));
+  const FileSystemTraits& traits = d.TraitsFor(slot);
+  ASSIGN_OR_RETURN(ReadEntry read, Reader(worker).Read(descriptor, slot.name.c_str(), slot.status,
+                                                       traits, slot.base));
+  // Here and not by the directory that takes the entry for another name: it may have been listed
+  // long after the file was read.
+  if (IsRacy(read.status, d.before_stat, traits)) read.settled = false;
   FillSlot(d, slot, read);
   if (shared) inodes_.Publish(slot.status, read);
   return OkStatus();
@@ -59,9 +62,10 @@ Status SnapshotWalk::ReadAfterAll(Directory& d, Span& span, int worker) {
     }
     const FileSystemTraits& traits = d.TraitsFor(slot);
     slot.witness = WitnessToEarn(slot.witness, slot.status, d.before_stat, traits, {});
-    ASSIGN_OR_RETURN(const ReadEntry read,
+    ASSIGN_OR_RETURN(ReadEntry read,
                      Reader(worker).Read(pin->descriptor(), slot.name.c_str(), slot.status, traits,
                                          /*base=*/nullptr));
+    if (IsRacy(read.status, d.before_stat, traits)) read.settled = false;
     FillSlot(d, slot, read);
   }
   return OkStatus();
@@ -90,7 +94,7 @@ void SnapshotWalk::FillSlot(const Directory& d, Slot& slot, const ReadEntry& rea
   slot.entry.name = slot.name;
   const FileSystemTraits& traits = d.TraitsFor(slot);
   // The witness is of the status that the content was read under.
-  if (!read.settled || slot.witness == 0 || IsRacy(read.status, d.before_stat, traits)) {
+  if (!read.settled || slot.witness == 0) {
     slot.witness = 0;
   } else {
     const Witness read_under = MakeWitness(read.status, traits);

@@ -215,6 +215,25 @@ TEST_F(SnapshotBaseTest, AllNamesOfAFileAreOneContentReadOnce) {
   EXPECT_EQ(StatOf(Target("a/name0")).st_nlink, 100U);
 }
 
+// The second name's directory is listed when the file has long been read: it may have changed
+// since, in the same tick of the clock.
+TEST_F(SnapshotBaseTest, AFileReadTooYoungIsReadAgainUnderEachOfItsNames) {
+  Write(Source("a/before"), "");
+  Write(Source("a/one"), Noise(5000, 1));
+  std::filesystem::create_directories(Source("z"));
+  std::filesystem::create_hard_link(Source("a/one"), Source("z/two"));
+  SnapshotOptions options;
+  options.labels.host = "host";
+  options.threads = 1;
+  options.on_file = [&](const std::string& path, FileVerdict) {
+    if (path == Source("a/one")) Settle();
+  };
+  ASSERT_OK(TakeSnapshot(*repository_, {Source()}, options));
+  std::filesystem::rename(Source("a"), Path("elsewhere"));  // leaves the file's ctime alone
+  EXPECT_EQ(TakeBy(*repository_).statistics.bytes_read, 5000U);
+  EXPECT_EQ(TakeBy(*repository_).statistics.bytes_read, 0U);
+}
+
 // One name is found where the base has it, the other in a directory that got a new name.
 TEST_F(SnapshotBaseTest, NamesTakenOverAndNamesReadAreOneGroup) {
   Write(Source("a/one"), Noise(5000, 1));
