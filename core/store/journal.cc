@@ -125,7 +125,11 @@ StatusOr<Record> Journal::Append(const JournalHead& head, const RecordEntries& e
     }
     return Aborted(name + ": another record was placed there first");
   }
-  RETURN_IF_ERROR(Annotate(placed, "append to the journal (the record may stand or not)"));
+  if (!placed.ok()) {
+    const bool absent = store_.Size(name).status().code() == StatusCode::kNotFound;
+    return Annotate(placed, absent ? "append to the journal"
+                                   : "append to the journal (the record may stand or not)");
+  }
   RETURN_IF_ERROR(WithdrawIfFolded(record, name));
   return record;
 }
