@@ -26,7 +26,6 @@
 namespace cairn {
 namespace {
 
-constexpr char kVariable[] = "CAIRN_PASSWORD";
 constexpr size_t kMaxPasswordBytes = 4096;
 
 // All of it, up to the end; `what` is for messages.
@@ -160,7 +159,7 @@ StatusOr<Credential> ReadNamed(const CredentialSource& source) {
 
 StatusOr<Credential> FromEnvironment() {
   ForbidCoreDumps();
-  return PasswordOf(AsBytes(std::getenv(kVariable)), kVariable);
+  return PasswordOf(AsBytes(std::getenv(kPasswordVariable)), kPasswordVariable);
 }
 
 }  // namespace
@@ -175,17 +174,17 @@ Status CheckSource(const CredentialSource& source, const char* prefix) {
 }
 
 StatusOr<bool> IsCredentialGiven(const CredentialSource& source) {
-  const char* const value = std::getenv(kVariable);
+  const char* const value = std::getenv(kPasswordVariable);
   if (value != nullptr && *value == '\0') {
     return UsageError(
-        absl::StrFormat("%s is set, but empty; give it a value or unset it", kVariable));
+        absl::StrFormat("%s is set, but empty; give it a value or unset it", kPasswordVariable));
   }
   return source.named() || value != nullptr;
 }
 
 StatusOr<Credential> ReadCredential(const CredentialSource& source, const StopFlag& stop) {
   if (source.named()) return ReadNamed(source);
-  if (std::getenv(kVariable) != nullptr) return FromEnvironment();
+  if (std::getenv(kPasswordVariable) != nullptr) return FromEnvironment();
   ForbidCoreDumps();
   ASSIGN_OR_RETURN(const auto prompt, Prompt::Open(stop));
   return prompt->Ask("password of the repository: ");
@@ -194,7 +193,7 @@ StatusOr<Credential> ReadCredential(const CredentialSource& source, const StopFl
 StatusOr<Credential> ReadNewCredential(const CredentialSource& source, bool from_environment,
                                        const StopFlag& stop) {
   if (source.named()) return ReadNamed(source);
-  if (from_environment && std::getenv(kVariable) != nullptr) return FromEnvironment();
+  if (from_environment && std::getenv(kPasswordVariable) != nullptr) return FromEnvironment();
   ForbidCoreDumps();
   StatusOr<std::unique_ptr<Prompt>> prompt = Prompt::Open(stop);
   if (!prompt.ok()) {

@@ -12,6 +12,8 @@
 
 namespace cairn {
 
+inline constexpr char kPasswordVariable[] = "CAIRN_PASSWORD";
+
 // As they were named; at most one of them.
 struct CredentialSource {
   std::optional<std::string> password_file;

@@ -6,6 +6,10 @@
 #include <spawn.h>
 #include <unistd.h>
 
+#include <string_view>
+
+#include "cli/credentials.h"
+
 extern char** environ;
 
 namespace cairn {
@@ -16,6 +20,13 @@ StatusOr<pid_t> Spawn(const std::vector<std::string>& command, ChildInput input,
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   arguments.push_back(nullptr);
+
+  std::vector<char*> environment;
+  const std::string secret = std::string(kPasswordVariable) + "=";
+  for (char** each = environ; *each != nullptr; ++each) {
+    if (!std::string_view(*each).starts_with(secret)) environment.push_back(*each);
+  }
+  environment.push_back(nullptr);
 
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -36,8 +47,8 @@ StatusOr<pid_t> Spawn(const std::vector<std::string>& command, ChildInput input,
   ::posix_spawnattr_setsigmask(&attributes, &mask);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   pid_t child = -1;
-  const int error =
-      ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  const int error = ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(),
+                                   environment.data());
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return ErrnoError(error, "starting the command", command.front());

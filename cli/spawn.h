@@ -14,7 +14,8 @@ namespace cairn {
 enum class ChildInput { kShared, kEmpty };
 
 // Starts `command`, looked up in PATH, with its standard output on `output`. The signals that cairn
-// ignores, blocks or handles are the command's own again.
+// ignores, blocks or handles are the command's own again. It does not get the repository's
+// password: what it writes may be stored.
 StatusOr<pid_t> Spawn(const std::vector<std::string>& command, ChildInput input, int output);
 
 }  // namespace cairn

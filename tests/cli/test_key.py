@@ -5,6 +5,7 @@
 import os
 import pty
 import select
+import shutil
 import stat
 
 from harness import BINARY, FAILED, NO_REPOSITORY, USAGE, WRONG_PASSWORD, CairnTest, main
@@ -116,6 +117,14 @@ class KeyTest(CairnTest):
         done = self.run_raw("cat", "latest:/stream", *self.by_file)
         self.assertEqual(done.stdout, b"the stream")
 
+    def test_commands_do_not_get_the_password(self):
+        self.init()
+        self.env["CAIRN_PASSWORD"] = "correct horse"
+        self.cairn("snapshot", "-q", "--stdin-name", "out", "--stdin-from-command", "--", "env")
+        stored = self.run_raw("cat", "latest:/out").stdout
+        self.assertIn(b"PATH=", stored)
+        self.assertNotIn(b"horse", stored)
+
     def test_a_password_for_one_that_is_not_encrypted_is_refused(self):
         self.cairn("init", "-q")
         before = self.bytes_of_repository()
@@ -204,7 +213,7 @@ class KeyTest(CairnTest):
     def test_an_interrupted_init_can_be_done_again(self):
         self.init()
         (self.repo / "config").unlink()
-        (self.repo / "reserve").unlink(missing_ok=True)
+        shutil.rmtree(self.repo / "reserve", ignore_errors=True)
         self.cairn("init", "-q", "--encrypt", *LOW, "--password-file", self.other)
         self.fails(WRONG_PASSWORD, "snapshots", *self.by_file)
         self.cairn("snapshots", "--password-file", self.other)
