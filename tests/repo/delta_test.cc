@@ -573,6 +573,25 @@ TEST_F(DeltaCommitTest, RescuesTheBasesOfItsOwnFrames) {
   test_.ExpectWhole();
 }
 
+TEST_F(DeltaCommitTest, RescuesABaseThatIsCondemnedJustBeforeItCommits) {
+  Begin();
+  Store(b_, a_);
+  bool condemned = false;
+  test_.fs().SetHook([&](const DiskOperation& operation) {
+    if (operation.kind == DiskOperation::Kind::kRename && operation.to.starts_with("journal/") &&
+        !std::exchange(condemned, true)) {
+      Condemn({plain_});
+    }
+    return OkStatus();
+  });
+  ASSERT_OK(Commit({b_}));
+  EXPECT_TRUE(condemned);
+  EXPECT_EQ(test_.StateOf(plain_), PackState::kLive);
+  session_.reset();
+  Run();
+  test_.ExpectWhole();
+}
+
 TEST_F(DeltaCommitTest, IsAConflictOnceABaseIsGone) {
   Begin();
   Store(b_, a_);

@@ -139,6 +139,21 @@ TEST_F(PruneConcurrencyTest, ASessionThatWasTakenForDeadCannotCommit) {
               StatusIs(StatusCode::kAborted, HasSubstr("taken for dead")));
 }
 
+TEST_F(PruneConcurrencyTest, ASessionThatIsEndedJustBeforeItCommitsCannot) {
+  const auto session = RandomId<SessionId>();
+  WriterCommit commit(test_.repository(), session, Head());
+  RecordEntries entries;
+  entries.packs = {test_.WritePack(session, {{test_.Chunk(1, kBigChunk)}})};
+  BeforeRecord(1, [&] {
+    RecordEntries ended;
+    ended.ended = {session};
+    test_.Append(ended);
+  });
+  EXPECT_THAT(commit.Place(entries, {}, nullptr),
+              StatusIs(StatusCode::kAborted, HasSubstr("taken for dead")));
+  EXPECT_TRUE(WasCalled());
+}
+
 TEST_F(PruneConcurrencyTest, ASessionWhoseUnnamedPackWentCannotNameIt) {
   const auto session = RandomId<SessionId>();
   WriterCommit commit(test_.repository(), session, Head());
@@ -181,6 +196,26 @@ TEST_F(FindingWriterTest, MeetsAConflictAfterNow) {
   options.now = true;
   Run(options);
   EXPECT_THAT(Commit(), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  EXPECT_THAT(test_.State().snapshots(), IsEmpty());
+  test_.ExpectWhole();
+}
+
+TEST_F(FindingWriterTest, RescuesWhatIsCondemnedJustBeforeItCommits) {
+  BeforeRecord(1, [&] { Run(); });
+  ASSERT_OK(Commit());
+  EXPECT_TRUE(WasCalled());
+  EXPECT_EQ(test_.StateOf(pack_), PackState::kLive);
+  writer_.reset();
+  Run();
+  test_.ExpectWhole();
+}
+
+TEST_F(FindingWriterTest, MeetsAConflictWithAPruneNowJustBeforeItCommits) {
+  PruneOptions options = PruneEverything();
+  options.now = true;
+  BeforeRecord(1, [&] { Run(options); });
+  EXPECT_THAT(Commit(), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  EXPECT_TRUE(WasCalled());
   EXPECT_THAT(test_.State().snapshots(), IsEmpty());
   test_.ExpectWhole();
 }
@@ -332,7 +367,6 @@ class TakenOverTest : public PruneConcurrencyTest {
     node_pack_ = entries.packs[0].name;
 
     writer_.emplace(test_);
-    test_.Forget(base_);
   }
   PruneResult RunKeepingNodes(bool now) {
     PruneOptions options = PruneEverything();
@@ -354,6 +388,7 @@ class TakenOverTest : public PruneConcurrencyTest {
 };
 
 TEST_F(TakenOverTest, IsAConflictOnceTheChunkIsGone) {
+  test_.Forget(base_);
   RunKeepingNodes(/*now=*/true);
   ASSERT_TRUE(test_.HasFile(node_pack_));
   ASSERT_FALSE(test_.HasFile(chunk_pack_));
@@ -361,7 +396,19 @@ TEST_F(TakenOverTest, IsAConflictOnceTheChunkIsGone) {
   test_.ExpectWhole();
 }
 
+TEST_F(TakenOverTest, IsAConflictWhereTheChunkGoesJustBeforeTheCommit) {
+  BeforeRecord(1, [&] {
+    test_.Forget(base_);
+    RunKeepingNodes(/*now=*/true);
+  });
+  EXPECT_THAT(Commit(), StatusIs(StatusCode::kAborted, HasSubstr("conflict")));
+  EXPECT_TRUE(WasCalled());
+  ASSERT_FALSE(test_.HasFile(chunk_pack_));
+  test_.ExpectWhole();
+}
+
 TEST_F(TakenOverTest, RescuesTheChunkWhileItIsOnlyCondemned) {
+  test_.Forget(base_);
   RunKeepingNodes(/*now=*/false);
   ASSERT_EQ(test_.StateOf(chunk_pack_), PackState::kCondemned);
   ASSERT_OK(Commit());
