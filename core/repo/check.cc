@@ -160,7 +160,8 @@ StatusOr<CheckResult> Check(Repository& repository, const CheckOptions& options)
     ASSIGN_OR_RETURN(const KnownState known, FindKnownState(repository, findings));
     // A session without a start counts as the oldest.
     if (session.ok() && attempt == 1 && known.whole) {
-      RETURN_IF_ERROR((*session)->SetStart(known.state.head().number));
+      const Status started = (*session)->SetStart(known.state.head().number);
+      if (!started.ok()) session = started;
     }
     if (seen.ok() && known.whole) CompareHeads(*seen, known.state, findings);
     ASSIGN_OR_RETURN(CheckResult result, CheckState(repository, known, options, budget, findings));

@@ -26,6 +26,8 @@ namespace {
 // The lock keeps other prunes out, but for network file systems that lose locks.
 constexpr int kPruneAttempts = 5;
 
+constexpr uint64_t kOnePack = 1;  // as a portion: it ends with the pack that reaches it
+
 std::string Describe(const SessionInfo& session) {
   if (session.pid == 0) return "a session that has not said yet what it is";
   if (session.command.empty()) return absl::StrFormat("a session of pid %d", session.pid);
@@ -52,6 +54,7 @@ class PruneRun {
   Status Begin();
   // Marks, plans, and reclaims; ABORTED if another prune has come between.
   Status Reclaim();
+  Status SaveRoom(size_t next);
   Status MarkAndPlan();
   Status MarkNewSnapshots();
   Status MarkBases(const std::function<bool(const PackEntry&)>& stays);
@@ -98,7 +101,10 @@ class PruneRun {
   // is not in the new packs.
   std::map<PackName, uint32_t> copied_;
   PrunePlan plan_;
-  bool counted_ = false;  // the figures of the plan are in the result
+  uint64_t portion_bytes_ = 0;
+  bool disk_is_full_ = false;   // packs that should have been rewritten are left
+  uint64_t missing_bytes_ = 0;  // about what the first of them takes more than there is
+  bool counted_ = false;        // the figures of the plan are in the result
 };
 
 StatusOr<PruneResult> PruneRun::Run() {
@@ -114,6 +120,12 @@ StatusOr<PruneResult> PruneRun::Run() {
   }
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(options_.dry_run ? Predict() : CleanUp());
+  if (disk_is_full_ && result_.bytes_freed == 0) {
+    return ResourceExhausted(absl::StrFormat(
+        "nothing could be freed: to copy what is in use out of the first pack takes %.1f MB more "
+        "than the disk has",
+        1e-6 * static_cast<double>(missing_bytes_)));
+  }
   return std::move(result_);
 }
 
@@ -139,21 +151,30 @@ Status PruneRun::Reclaim() {
   Phase("marking");
   RETURN_IF_ERROR(MarkAndPlan());
   if (options_.dry_run) return OkStatus();
-  PackRewriter rewriter(repository_, session_->id(), *reachable_,
-                        {.threads = threads_,
-                         .stop = options_.stop,
-                         .batch_bytes = options_.portion_bytes,
-                         .parity = options_.parity});
   std::vector<PackUse> drop = std::move(plan_.drop);
   size_t next = 0;
-  bool full = false;
+  portion_bytes_ = options_.portion_bytes;
+  disk_is_full_ = false;
   do {
     if (next < plan_.rewrite.size()) Phase("rewriting");
+    PackRewriter rewriter(repository_, session_->id(), *reachable_,
+                          {.threads = threads_,
+                           .stop = options_.stop,
+                           .batch_bytes = portion_bytes_,
+                           .parity = options_.parity});
     StatusOr<RewriteBatch> batch = rewriter.Rewrite(plan_.rewrite, &next);
     if (batch.status().code() == StatusCode::kResourceExhausted) {
       // What is dropped may make the room for another try.
-      full = drop.empty();
-      if (full) Warn("packs were not rewritten: " + std::string(Message(batch.status())));
+      if (drop.empty() && portion_bytes_ > kOnePack) {
+        RETURN_IF_ERROR(SaveRoom(next));
+        continue;
+      }
+      if (drop.empty()) {
+        disk_is_full_ = true;
+        const uint64_t takes = plan_.rewrite[next].rewritten_bytes;
+        missing_bytes_ = takes - std::min(takes, repository_.fs().FreeBytes().value_or(0));
+        Warn("packs were not rewritten: " + std::string(Message(batch.status())));
+      }
       batch = RewriteBatch(repository_.store());
     }
     RETURN_IF_ERROR(batch.status());
@@ -164,8 +185,24 @@ Status PruneRun::Reclaim() {
     RETURN_IF_ERROR(Purge());
     RETURN_IF_ERROR(Sweep());
     RETURN_IF_ERROR(CheckStop(options_.stop));
-  } while (next < plan_.rewrite.size() && !full);
+  } while (next < plan_.rewrite.size() && !disk_is_full_);
   return OkStatus();
+}
+
+// No whole pack can make room any more: from here on one pack at a time is rewritten, what takes
+// least room first, as each makes room for the next.
+Status PruneRun::SaveRoom(size_t next) {
+  portion_bytes_ = kOnePack;
+  const auto rest = plan_.rewrite.begin() + static_cast<ptrdiff_t>(next);
+  // Small packs that would only be put together wait for better days.
+  plan_.rewrite.erase(
+      std::remove_if(rest, plan_.rewrite.end(),
+                     [](const PackUse& pack) { return pack.rewritten_bytes >= pack.stored_bytes; }),
+      plan_.rewrite.end());
+  std::sort(rest, plan_.rewrite.end(), [](const PackUse& a, const PackUse& b) {
+    return a.rewritten_bytes < b.rewritten_bytes;
+  });
+  return GiveUpReserve(repository_.fs());
 }
 
 Status PruneRun::MarkAndPlan() {
@@ -254,7 +291,6 @@ Status PruneRun::MarkBases(const std::function<bool(const PackEntry&)>& stays) {
 // Places one record with the new packs and the condemned ones. What has come between is looked at
 // until the record follows the very head that was looked at.
 Status PruneRun::Condemn(const std::vector<PackUse>& drop, RewriteBatch& batch) {
-  bool gave_up_reserve = false;
   std::set<PackName> going;
   for (const PackUse& pack : drop) going.insert(pack.info.name);
   for (const PackUse& pack : batch.old) going.insert(pack.info.name);
@@ -284,12 +320,9 @@ Status PruneRun::Condemn(const std::vector<PackUse>& drop, RewriteBatch& batch) 
     }
     if (record.status().code() == StatusCode::kAborted) continue;
     batch.unnamed.Keep();  // the record may stand
-    if (record.status().code() != StatusCode::kResourceExhausted || gave_up_reserve) {
-      return record.status();
-    }
-    ASSIGN_OR_RETURN(const bool given_up, GiveUpReserve(repository_.fs()));
+    if (record.status().code() != StatusCode::kResourceExhausted) return record.status();
+    ASSIGN_OR_RETURN(const bool given_up, GiveUpReserveBlock(repository_.fs()));
     if (!given_up) return record.status();
-    gave_up_reserve = true;
   }
 }
 
@@ -472,7 +505,8 @@ Status PruneRun::CleanUp() {
   }
   // All that counts is done; whoever comes next makes up for what fails here.
   repository_.Refresh().IgnoreError();
-  EnsureReserve(repository_.fs()).IgnoreError();
+  // Where it did not help it is taken back.
+  repository_.EnsureReserve(disk_is_full_ ? 0 : kMinFreeForReserve).IgnoreError();
   repository_.FoldJournalIfDue().IgnoreError();
   return OkStatus();
 }

@@ -299,6 +299,16 @@ Status Repository::FoldJournalIfDue() {
   return journal_->FoldIfDue(state, policy);
 }
 
+Status Repository::EnsureReserve(uint64_t min_free) {
+  ASSIGN_OR_RETURN(const auto reader, index().Read());
+  uint64_t packs_bytes = 0;
+  RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
+    if (pack.state != PackState::kPurged) packs_bytes += pack.info.bytes;
+    return true;
+  }));
+  return cairn::EnsureReserve(fs_, ReserveBlocks(packs_bytes, config_.pack_target_bytes), min_free);
+}
+
 Status Repository::VerifyBlob(const BlobRef& ref, ByteSpan bytes) const {
   const StageTimer timer(Stage::kVerify);
   if (hasher_.Hash(ref.kind, bytes) == ref.id) return OkStatus();

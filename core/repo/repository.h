@@ -21,6 +21,7 @@
 #include "core/index/index.h"
 #include "core/repo/frame_cache.h"
 #include "core/repo/place_finder.h"
+#include "core/repo/reserve.h"
 #include "core/repo/snapshot_info.h"
 #include "core/repo/snapshot_object.h"
 #include "core/store/config.h"
@@ -111,6 +112,8 @@ class Repository : public BlobSource {
 
   // Folds the journal if it has grown enough. For whoever has just committed.
   Status FoldJournalIfDue();
+  // Makes the reserve (reserve.h) as large as what is stored now asks for. Likewise.
+  Status EnsureReserve(uint64_t min_free = kMinFreeForReserve);
   // Replaces an index that has grown to more than twice its content by a compact one; returns
   // whether it did. For whoever has written and is about to end: processes that have the old one
   // open go on with it. Not to be called while other threads use the repository.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file that is given up when a disk is full: forget and prune need room for a record before
-// they can make any.
+// Files that are given up when a disk is full: forget and prune need room for a record before they
+// can make any, and prune has to copy what is live in a pack before the pack can go.
 #pragma once
 
 #include <functional>
@@ -11,15 +11,25 @@
 
 namespace cairn {
 
-inline constexpr uint64_t kReserveBytes = 4 * kMiB;
+// What is given up at a time: each record takes one such block at most, so that a few are left
+// where others fill what was given up.
+inline constexpr uint64_t kReserveBlockBytes = 1 * kMiB;
+inline constexpr uint64_t kMinReserveBlocks = 4;
+// So much has to be free for another block.
+inline constexpr uint64_t kMinFreeForReserve = 8 * kMiB;
 
-// Makes the reserve if it is not there and leaves room for as much again; where there is no room,
-// that is no error.
-Status EnsureReserve(FileSystem& fs);
-// True if there was one.
-StatusOr<bool> GiveUpReserve(FileSystem& fs);
+// A fiftieth of what the packs take, up to one whole pack: then any pack can be rewritten.
+uint64_t ReserveBlocks(uint64_t packs_bytes, uint64_t pack_target_bytes);
 
-// Calls `work`; if the disk is full and there is a reserve, gives it up and calls it once more.
+// Makes the blocks that are missing of so many; where there is no room, that is no error.
+Status EnsureReserve(FileSystem& fs, uint64_t blocks = kMinReserveBlocks,
+                     uint64_t min_free = kMinFreeForReserve);
+// Gives up one block. False if there is none.
+StatusOr<bool> GiveUpReserveBlock(FileSystem& fs);
+// Gives up all blocks but one, which is left for a record.
+Status GiveUpReserve(FileSystem& fs);
+
+// Calls `work`; while the disk is full and there is a block, gives that up and calls it once more.
 Status WithReserve(FileSystem& fs, const std::function<Status()>& work);
 
 }  // namespace cairn

@@ -106,6 +106,12 @@ TEST_F(CheckTest, FindsNothingInASoundRepository) {
   EXPECT_EQ(result.affected_count, 0U);
 }
 
+TEST_F(CheckTest, AFullDiskHindersItNot) {
+  TakeTwo();
+  repository_files_.SetCapacityBytes(0);
+  EXPECT_TRUE(Run().clean());
+}
+
 TEST_F(CheckTest, FindsNothingInAnEmptyRepository) { EXPECT_TRUE(Run().clean()); }
 
 TEST_F(CheckTest, FindsNothingInALargeDirectoryOrFile) {

@@ -155,42 +155,76 @@ TEST_F(ForgetTest, BadTagsAreRefused) {
               StatusIs(StatusCode::kNotFound));
 }
 
+constexpr uint64_t kReserveBytes = kMinReserveBlocks * kReserveBlockBytes;
+
+uint64_t BytesOfReserve(MemoryFileSystem& fs) {
+  uint64_t bytes = 0;
+  for (const std::string& path : fs.AllPaths()) {
+    if (path.starts_with("reserve/")) bytes += Must(fs.FileSize(path));
+  }
+  return bytes;
+}
+
 TEST(ReserveTest, IsMadeOnce) {
   MemoryFileSystem fs;
   ASSERT_OK(EnsureReserve(fs));
-  EXPECT_THAT(fs.FileSize("reserve"), IsOkAndHolds(kReserveBytes));
+  EXPECT_EQ(BytesOfReserve(fs), kReserveBytes);
   const size_t operations = fs.operation_count();
   ASSERT_OK(EnsureReserve(fs));
   EXPECT_EQ(fs.operation_count(), operations);
 }
 
-TEST(ReserveTest, IsGivenUpOnce) {
+TEST(ReserveTest, GrowsWithTheRepositoryUpToOnePack) {
+  EXPECT_EQ(ReserveBlocks(0, 32 * kMiB), kMinReserveBlocks);
+  EXPECT_EQ(ReserveBlocks(1000 * kMiB, 32 * kMiB), 20U);
+  EXPECT_EQ(ReserveBlocks(1000 * kGiB, 32 * kMiB), 32U);
+  EXPECT_EQ(ReserveBlocks(1000 * kGiB, 64 * kKiB), kMinReserveBlocks);
   MemoryFileSystem fs;
   ASSERT_OK(EnsureReserve(fs));
-  EXPECT_THAT(GiveUpReserve(fs), IsOkAndHolds(true));
-  EXPECT_THAT(GiveUpReserve(fs), IsOkAndHolds(false));
-  EXPECT_THAT(fs.AllPaths(), IsEmpty());
+  ASSERT_OK(EnsureReserve(fs, 6));
+  EXPECT_EQ(BytesOfReserve(fs), 6 * kReserveBlockBytes);
+}
+
+TEST(ReserveTest, IsGivenUpABlockAtATime) {
+  MemoryFileSystem fs;
+  ASSERT_OK(EnsureReserve(fs));
+  for (uint64_t left = kMinReserveBlocks; left > 0; --left) {
+    EXPECT_THAT(GiveUpReserveBlock(fs), IsOkAndHolds(true));
+    EXPECT_EQ(BytesOfReserve(fs), (left - 1) * kReserveBlockBytes);
+  }
+  EXPECT_THAT(GiveUpReserveBlock(fs), IsOkAndHolds(false));
+  ASSERT_OK(EnsureReserve(fs));
+  EXPECT_EQ(BytesOfReserve(fs), kReserveBytes);
+}
+
+TEST(ReserveTest, IsGivenUpButForABlockForTheRecord) {
+  MemoryFileSystem fs;
+  ASSERT_OK(GiveUpReserve(fs));
+  ASSERT_OK(EnsureReserve(fs));
+  ASSERT_OK(GiveUpReserve(fs));
+  EXPECT_EQ(BytesOfReserve(fs), kReserveBlockBytes);
 }
 
 TEST(ReserveTest, IsNotMadeWhereThereIsLittleRoom) {
   MemoryFileSystem fs;
-  fs.SetCapacityBytes(2 * kReserveBytes - 1);
+  fs.SetCapacityBytes(kMinFreeForReserve - 1);
   ASSERT_OK(EnsureReserve(fs));
   EXPECT_THAT(fs.AllPaths(), IsEmpty());
 }
 
-TEST(ReserveTest, LeavesNothingWhereTheDiskRunsFull) {
+TEST(ReserveTest, LeavesNoPartOfABlockWhereTheDiskRunsFull) {
   MemoryFileSystem fs;
   fs.FailChanges({.code = StatusCode::kResourceExhausted, .skip = 5, .partial_bytes = 100});
   ASSERT_OK(EnsureReserve(fs));
-  EXPECT_THAT(fs.AllPaths(), IsEmpty());
+  EXPECT_EQ(BytesOfReserve(fs), kReserveBlockBytes);
 }
 
-TEST(ReserveTest, OneThatWasCutShortIsMadeAgain) {
+TEST(ReserveTest, ABlockThatWasCutShortIsMadeAgain) {
   MemoryFileSystem fs;
-  MustBeOk(Must(fs.CreateNew("reserve"))->Append(Bytes(100)));
+  MustBeOk(fs.CreateDirectory("reserve"));
+  MustBeOk(Must(fs.CreateNew("reserve/1"))->Append(Bytes(100)));
   ASSERT_OK(EnsureReserve(fs));
-  EXPECT_THAT(fs.FileSize("reserve"), IsOkAndHolds(kReserveBytes));
+  EXPECT_EQ(BytesOfReserve(fs), kReserveBytes);
 }
 
 class FullDiskTest : public ForgetTest {
@@ -203,7 +237,7 @@ class FullDiskTest : public ForgetTest {
   }
 };
 
-TEST_F(FullDiskTest, ForgetGivesUpTheReserve) {
+TEST_F(FullDiskTest, ForgetGivesUpOneBlockOfTheReserve) {
   const SnapshotId id = AddSnapshot();
   test_.fs().SetCapacityBytes(256 * kMiB);
   ASSERT_OK(EnsureReserve(test_.fs()));
@@ -211,7 +245,7 @@ TEST_F(FullDiskTest, ForgetGivesUpTheReserve) {
   ASSERT_OK_AND_ASSIGN(const ForgetResult result, ForgetSnapshots(test_.repository(), {id}));
   EXPECT_THAT(result.forgotten, ElementsAre(id));
   EXPECT_FALSE(IsLive(id));
-  EXPECT_THAT(test_.fs().FileSize("reserve"), StatusIs(StatusCode::kNotFound));
+  EXPECT_EQ(BytesOfReserve(test_.fs()), kReserveBytes - kReserveBlockBytes);
 }
 
 TEST_F(FullDiskTest, WithoutAReserveForgetFails) {
@@ -227,7 +261,7 @@ TEST_F(FullDiskTest, AnotherErrorLeavesTheReserveAlone) {
   ASSERT_OK(EnsureReserve(test_.fs()));
   test_.fs().FailChanges({.code = StatusCode::kPermissionDenied});
   EXPECT_THAT(ForgetSnapshots(test_.repository(), {id}), StatusIs(StatusCode::kPermissionDenied));
-  EXPECT_OK(test_.fs().FileSize("reserve"));
+  EXPECT_EQ(BytesOfReserve(test_.fs()), kReserveBytes);
 }
 
 }  // namespace

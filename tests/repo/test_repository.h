@@ -66,7 +66,7 @@ class TestRepository {
  public:
   static constexpr uint64_t kPackTargetBytes = 64 * kKiB;
   // Too little for a reserve.
-  static constexpr uint64_t kDiskBytes = 2 * kReserveBytes - 1;
+  static constexpr uint64_t kDiskBytes = kMinFreeForReserve - 1;
 
   explicit TestRepository(uint64_t disk_bytes = kDiskBytes) {
     fs_.SetCapacityBytes(disk_bytes);
