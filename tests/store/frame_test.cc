@@ -4,11 +4,49 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "tests/store/store_data.h"
+
+namespace cairn {
+namespace {
+
+// While it lives, a compressor with a fault: `damage` changes what zstd has put out, in this
+// thread, and returns its size. The linker puts __wrap_ZSTD_compress2 in zstd's place
+// (CMakeLists.txt).
+class FaultyCompressor {
+ public:
+  using Damage = std::function<size_t(MutableByteSpan out)>;
+  explicit FaultyCompressor(Damage damage) : damage_(std::move(damage)) { current_ = this; }
+  ~FaultyCompressor() { current_ = nullptr; }
+
+  static size_t PassOn(void* out, size_t size) {
+    if (current_ == nullptr || ZSTD_isError(size)) return size;
+    return current_->damage_({static_cast<uint8_t*>(out), size});
+  }
+
+ private:
+  static thread_local FaultyCompressor* current_;
+  const Damage damage_;
+};
+
+thread_local FaultyCompressor* FaultyCompressor::current_ = nullptr;
+
+}  // namespace
+}  // namespace cairn
+
+extern "C" {
+size_t __real_ZSTD_compress2(ZSTD_CCtx* context, void* out, size_t room, const void* raw,
+                             size_t size);
+size_t __wrap_ZSTD_compress2(ZSTD_CCtx* context, void* out, size_t room, const void* raw,
+                             size_t size) {
+  return cairn::FaultyCompressor::PassOn(out, __real_ZSTD_compress2(context, out, room, raw, size));
+}
+}
 
 namespace cairn {
 namespace {
@@ -115,6 +153,48 @@ TEST(FrameTest, RefusesToSealBlobsThatDoNotCoverTheFrame) {
   beyond.blobs[0].bytes = 1001;
   EXPECT_THAT(codec.Seal(beyond), StatusIs(StatusCode::kInternal));
   EXPECT_THAT(codec.Seal(RawFrame()), StatusIs(StatusCode::kInternal));
+}
+
+// Changes a byte so that the frame decodes to as many bytes as before, but not to these.
+size_t FlipALiteral(const Bytes& raw, const Bytes& prefix, MutableByteSpan out) {
+  ZSTD_DCtx* const context = ZSTD_createDCtx();
+  bool found = false;
+  for (size_t i = out.size(); i-- > 0 && !found;) {
+    out[i] ^= 1;
+    Bytes decoded(raw.size());
+    ZSTD_DCtx_refPrefix(context, prefix.data(), prefix.size());
+    found = ZSTD_decompressDCtx(context, decoded.data(), decoded.size(), out.data(), out.size()) ==
+                raw.size() &&
+            decoded != raw;
+    if (!found) out[i] ^= 1;
+  }
+  ZSTD_freeDCtx(context);
+  EXPECT_TRUE(found) << "no byte of it can be changed";
+  return out.size();
+}
+
+TEST(FrameTest, RefusesWhatTheCompressorGotWrong) {
+  RawFrame frame;
+  AddBlob(frame, BlobKind::kChunk, TestText(1000, 3));
+  AddBlob(frame, BlobKind::kChunk, TestText(1000, 5));
+  FrameCodecContext codec(3);
+  {
+    const FaultyCompressor faulty(
+        [&](MutableByteSpan out) { return FlipALiteral(frame.raw, {}, out); });
+    EXPECT_THAT(codec.Seal(frame),
+                StatusIs(StatusCode::kInternal, HasSubstr("does not decode to what it was")));
+  }
+  {
+    const FaultyCompressor faulty([](MutableByteSpan out) { return out.size() - 1; });
+    EXPECT_THAT(codec.Seal(frame),
+                StatusIs(StatusCode::kInternal, HasSubstr("sealed frame does not decode")));
+  }
+  {
+    const FaultyCompressor faulty(
+        [](MutableByteSpan) { return size_t{0} - ZSTD_error_memory_allocation; });
+    EXPECT_THAT(codec.Seal(frame), StatusIs(StatusCode::kInternal, HasSubstr("compress frame")));
+  }
+  EXPECT_OK(codec.Seal(frame));
 }
 
 TEST(FrameTest, HoldsFourMebibytesAndNoMore) {
@@ -281,6 +361,23 @@ TEST(FrameTest, ADeltaTakesWhatHasChanged) {
     EXPECT_THAT(plain.info.bases, IsEmpty());
     EXPECT_OK(codec.Decode(plain.info, plain.stored, raw));
   }
+}
+
+TEST(FrameTest, RefusesADeltaThatTheCompressorGotWrong) {
+  const TwoVersions versions(200'000);
+  FrameCodecContext codec(3);
+  {
+    const FaultyCompressor faulty(
+        [&](MutableByteSpan out) { return FlipALiteral(versions.after, versions.before, out); });
+    EXPECT_THAT(codec.SealDelta(versions.Frame(), versions.Prefix(), 1),
+                StatusIs(StatusCode::kInternal, HasSubstr("does not decode to what it was")));
+  }
+  {
+    const FaultyCompressor faulty([](MutableByteSpan out) { return out.size() - 1; });
+    EXPECT_THAT(codec.SealDelta(versions.Frame(), versions.Prefix(), 1),
+                StatusIs(StatusCode::kInternal, HasSubstr("sealed frame does not decode")));
+  }
+  EXPECT_OK(codec.SealDelta(versions.Frame(), versions.Prefix(), 1));
 }
 
 TEST(FrameTest, ALongPrefixIsWithinReachOfTheLastByte) {
