@@ -71,15 +71,15 @@ class DeltaTest : public RestoreTest {
     ++text[at];
     return text;
   }
-  // Of each delta frame: the raw bytes of the frames that it rests on.
-  std::vector<uint64_t> BaseFrameBytes() {
+  // Of each delta frame: the frames that it rests on, with their raw bytes.
+  std::vector<std::map<FrameAddress, uint64_t>> BaseFrames() {
     const auto reader = Must(repository_->index().Read());
     std::vector<IndexPack> packs;
     MustBeOk(reader->ForEachPack([&](const IndexPack& pack) {
       packs.push_back(pack);
       return true;
     }));
-    std::vector<uint64_t> bytes;
+    std::vector<std::map<FrameAddress, uint64_t>> all;
     for (const IndexPack& pack : packs) {
       for (uint32_t number = 0; number < pack.frames; ++number) {
         const FrameInfo frame = *Must(reader->FindFrame(pack.number, number));
@@ -88,12 +88,30 @@ class DeltaTest : public RestoreTest {
           const FramedPlace place = Must(PlaceFinder(*reader).FindBase(base)).front();
           frames[{place.pack.info.name, place.place.frame}] = place.frame.raw_bytes;
         }
-        if (frames.empty()) continue;
-        uint64_t& sum = bytes.emplace_back();
-        for (const auto& [address, raw_bytes] : frames) sum += raw_bytes;
+        if (!frames.empty()) all.push_back(std::move(frames));
       }
     }
+    return all;
+  }
+  // Of each delta frame: the raw bytes of the frames that it rests on.
+  std::vector<uint64_t> BaseFrameBytes() {
+    std::vector<uint64_t> bytes;
+    for (const auto& frames : BaseFrames()) {
+      uint64_t& sum = bytes.emplace_back();
+      for (const auto& [address, raw_bytes] : frames) sum += raw_bytes;
+    }
     return bytes;
+  }
+  // How many delta frames rest on the one on which most do.
+  uint32_t MostDependents() {
+    std::map<FrameAddress, uint32_t> dependents;
+    uint32_t most = 0;
+    for (const auto& frames : BaseFrames()) {
+      for (const auto& [address, raw_bytes] : frames) {
+        most = std::max(most, ++dependents[address]);
+      }
+    }
+    return most;
   }
 };
 
@@ -244,6 +262,9 @@ TEST_F(DeltaTest, AFileThatChangesInEverySnapshotStaysCheap) {
   Reopen();
   for (const auto& [id, expected] : snapshots) EXPECT_EQ(ReadAll(id)[Source("log")], expected);
   ExpectClean();
+  // Its first version serves many of the others, and yet not all: damage to it must not reach them.
+  EXPECT_LE(MostDependents(), DependentCounts::kMax);
+  EXPECT_GT(MostDependents(), DependentCounts::kMax / 2);
 }
 
 TEST_F(DeltaTest, AFrameServesNoMoreThanItsShareOfOthers) {
