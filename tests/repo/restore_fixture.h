@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -18,6 +19,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/base/memory_file_system.h"
@@ -69,6 +71,17 @@ class RestoreTest : public ::testing::Test {
   static void SetMtime(const std::string& path, int64_t seconds, int64_t nanoseconds = 0) {
     const timespec times[2] = {{0, UTIME_OMIT}, {seconds, nanoseconds}};
     ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0) << path;
+  }
+  // Until what was written is old enough for the clock's ticks to tell a later change.
+  static void Settle() {
+    timespec begin{};
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &begin);
+    do {
+      std::this_thread::yield();
+      ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + (now.tv_nsec - begin.tv_nsec) <
+             40'000'000);
   }
   // Bytes that do not compress and do not repeat.
   static std::string Noise(size_t bytes, uint64_t seed) {

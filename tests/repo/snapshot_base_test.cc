@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a snapshot takes over from an earlier one without reading it, and that it never takes what
 // may be gone or was never so.
-#include <ctime>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/base/random.h"
+#include "core/base/unique_fd.h"
 #include "core/repo/check.h"
 #include "core/repo/commit.h"
 #include "core/repo/forget.h"
@@ -31,17 +34,6 @@ class SnapshotBaseTest : public RestoreTest {
             Noise(5000, static_cast<uint64_t>(i)));
     }
     Settle();
-  }
-  // Until what was written is old enough for the clock's ticks to tell a later change.
-  static void Settle() {
-    timespec begin{};
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME_COARSE, &begin);
-    do {
-      std::this_thread::yield();
-      ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    } while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + (now.tv_nsec - begin.tv_nsec) <
-             40'000'000);
   }
   SnapshotResult TakeBy(Repository& repository, const std::string& host = "host", int threads = 1) {
     SnapshotOptions options;
@@ -82,6 +74,42 @@ TEST_F(SnapshotBaseTest, WhatDidNotChangeIsNotRead) {
   EXPECT_EQ(again.statistics.bytes_read, 0U);
   EXPECT_EQ(again.statistics.files_unchanged, uint64_t{kFiles});
   EXPECT_EQ(again.statistics.blobs_added, 0U);
+}
+
+// A page that is dirty already may be written through a mapping, and no time stamp moves.
+TEST_F(SnapshotBaseTest, WhatIsWrittenThroughAMappingIsSeen) {
+  constexpr size_t kBytes = 8192;
+  for (const char* base : {"/tmp", "/dev/shm"}) {
+    SCOPED_TRACE(base);
+    if (::access(base, W_OK) != 0) continue;
+    const TempTree tree(base);
+    const std::string path = tree.Path("mapped");
+    tree.Write("mapped", std::string(kBytes, '.'));
+    char* const map = [&] {
+      const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+      return static_cast<char*>(
+          ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0));
+    }();
+    ASSERT_NE(map, MAP_FAILED);
+    map[0] = 'a';
+    Settle();
+    TakeOf({tree.path()});
+    map[1] = 'b';
+    const SnapshotId second = TakeOf({tree.path()});
+    std::filesystem::remove_all(Target());
+    RestoreAll(Place(second, tree.path()));
+    EXPECT_EQ(Read(Target("mapped")).substr(0, 3), "ab.");
+    // Once nobody can write to it any more, it is as any other file.
+    ::munmap(map, kBytes);
+    Settle();
+    TakeOf({tree.path()});
+    SnapshotOptions options;
+    options.labels.host = "host";
+    ASSERT_OK_AND_ASSIGN(const SnapshotResult last,
+                         TakeSnapshot(*repository_, {tree.path()}, options));
+    ASSERT_OK_AND_ASSIGN(const FileSystemTraits traits, TraitsOf(tree.fd()));
+    EXPECT_EQ(last.statistics.bytes_read, traits.leases_tell && traits.own_clock ? 0U : kBytes);
+  }
 }
 
 // The server's clock may stand behind ours, so that what seems settled can still change.
