@@ -14,7 +14,9 @@
 #include "core/repo/check.h"
 #include "core/repo/commit.h"
 #include "core/repo/forget.h"
+#include "core/repo/place_finder.h"
 #include "core/repo/prune.h"
+#include "core/tree/reader.h"
 #include "tests/repo/restore_fixture.h"
 #include "tests/support/encryption.h"
 
@@ -43,11 +45,12 @@ class SnapshotBaseTest : public RestoreTest {
     EXPECT_OK(result);
     return result.ok() ? *std::move(result) : SnapshotResult{};
   }
-  void ForgetAndPrune(const std::vector<SnapshotId>& ids) {
+  void ForgetAndPrune(const std::vector<SnapshotId>& ids, double max_unused_share = 0.05) {
     ASSERT_OK_AND_ASSIGN(const auto other,
                          Repository::Open(repository_files_, TestRepositoryOptions()));
     ASSERT_OK(ForgetSnapshots(*other, ids));
     PruneOptions options;
+    options.max_unused_share = max_unused_share;
     options.now = true;
     options.threads = 1;
     ASSERT_OK(Prune(*other, options));
@@ -140,18 +143,39 @@ TEST_F(SnapshotBaseTest, NothingIsTakenFromASnapshotThatIsForgotten) {
   const SnapshotResult second = TakeBy(*repository_);
   EXPECT_FALSE(second.parent);
   EXPECT_EQ(second.statistics.bytes_read, uint64_t{kFiles} * 5000);
+  ASSERT_TRUE(second.id);
   ExpectRestoresAsItIs(*second.id);
 }
 
 // Nodes stay where a pack stays, though what they name is gone.
 TEST_F(SnapshotBaseTest, NodesThatOutliveTheirChildrenAreNotBelieved) {
+  // So much that chunks and nodes get packs of their own.
+  Write(Source("dir0/large"), Noise(2'000'000, 100));
+  // Keeps the pack of nodes, and nothing else.
+  std::filesystem::create_directories(Source("links"));
+  std::filesystem::create_symlink("nowhere", Source("links/link"));
+  Settle();
   const SnapshotResult first = TakeBy(*repository_);
-  // A second snapshot keeps a part of the packs of the first.
-  std::filesystem::rename(Source("dir0"), Path("kept"));
-  const SnapshotId kept = TakeOf({Path("kept")});
-  std::filesystem::rename(Path("kept"), Source("dir0"));
-  ForgetAndPrune({*first.id});
+  const SnapshotId kept = TakeOf({Source("links")});
+  ASSERT_OK_AND_ASSIGN(const Root root, ReadRoot(*repository_, first.root));
+  ASSERT_OK_AND_ASSIGN(const Entry directory, FindPath(*repository_, root, "dir0/sub"));
+  ASSERT_OK_AND_ASSIGN(const Entry file, FindPath(*repository_, root, "dir0/sub/0"));
+  ASSERT_EQ(file.content.items.size(), 1U);
+  const BlobRef chunk{BlobKind::kChunk, file.content.items[0].id};
+  const BlobRef nodes[] = {{BlobKind::kTree, directory.node}, {BlobKind::kRoot, first.root}};
+  ForgetAndPrune({*first.id}, /*max_unused_share=*/1);
+  ASSERT_OK(repository_->Refresh());
+  for (const BlobRef& node : nodes) {
+    ASSERT_OK_AND_ASSIGN(const auto places, repository_->Locate(node));
+    ASSERT_EQ(places.size(), 1U);
+    ASSERT_EQ(places[0].pack.state, PackState::kLive);
+  }
+  ASSERT_THAT(repository_->Locate(chunk), IsOkAndHolds(IsEmpty()));
+
   const SnapshotResult again = TakeBy(*repository_);
+  EXPECT_EQ(again.root, first.root);
+  EXPECT_EQ(again.statistics.bytes_read, uint64_t{kFiles} * 5000 + 2'000'000);
+  ASSERT_TRUE(again.id);
   ExpectRestoresAsItIs(*again.id);
   EXPECT_THAT(repository_->FindSnapshot(kept), IsOk());
 }
