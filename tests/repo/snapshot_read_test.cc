@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a snapshot makes of what each read of a source gives it: files that change between two
-// reads. The linker puts __wrap_pread64 below between the code and the
+// reads, reads that fail. The linker puts __wrap_pread64 below between the code and the
 // kernel (CMakeLists.txt).
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,9 +12,11 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "core/base/unique_fd.h"
+#include "core/repo/check.h"
 #include "core/tree/reader.h"
 #include "tests/repo/restore_fixture.h"
 
@@ -79,6 +81,7 @@ namespace cairn::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class SnapshotReadTest : public RestoreTest {
  protected:
@@ -105,6 +108,15 @@ class SnapshotReadTest : public RestoreTest {
     StatusOr<Entry> entry = FindPath(*repository_, *root, name);
     EXPECT_OK(entry);
     return entry.ok() ? *std::move(entry) : Entry();
+  }
+  void ExpectUnread(const SnapshotResult& result, const std::string& name) {
+    const Entry entry = EntryOf(result, name);
+    EXPECT_TRUE(entry.unread);
+    EXPECT_EQ(entry.size, 0U);
+    EXPECT_FALSE(entry.sparse);
+    EXPECT_EQ(entry.content, Content());
+    ASSERT_OK_AND_ASSIGN(const CheckResult check, Check(*repository_, {}));
+    EXPECT_THAT(check.damages, IsEmpty());
   }
   // Of the same size, with the time of modification that it had, at another tick of the clock.
   static void Overwrite(const std::string& path, char byte) {
@@ -156,6 +168,48 @@ TEST_F(SnapshotReadTest, AFileOverwrittenWheneverItIsReadIsReported) {
   overwrite = false;
   Settle();
   EXPECT_EQ(TakeIt(Source()).statistics.bytes_read, kLarge);
+}
+
+TEST_F(SnapshotReadTest, AFileThatCannotBeReadToItsEndIsUnread) {
+  Write(Source("file"), Noise(kLarge, 1));
+  Write(Source("other"), "other");
+  const ReadsOfFile reads(Source("file"), [](uint64_t offset) { return offset == 0 ? 0 : EIO; });
+  const SnapshotResult result = TakeIt(Source());
+  EXPECT_EQ(result.problems, 1U);
+  EXPECT_THAT(problems_[Source("file")], HasSubstr("read"));
+  ExpectUnread(result, "file");
+  EXPECT_EQ(EntryOf(result, "other").size, 5U);
+}
+
+// It was read once, but had changed by then.
+TEST_F(SnapshotReadTest, NothingStaysOfAFileThatCannotBeReadAgain) {
+  Write(Source("file"), "head");
+  ASSERT_EQ(::truncate(Source("file").c_str(), kLarge), 0);
+  int attempts = 0;
+  const ReadsOfFile reads(Source("file"), [&](uint64_t offset) {
+    if (offset > 0) return 0;
+    if (++attempts == 2) return EIO;
+    Overwrite(Source("file"), 'H');
+    return 0;
+  });
+  const SnapshotResult result = TakeIt(Source());
+  EXPECT_EQ(attempts, 2);
+  EXPECT_EQ(result.problems, 1U);
+  ExpectUnread(result, "file");
+}
+
+// The kernel's own error: at its first address no process has anything.
+TEST_F(SnapshotReadTest, AFileThatOpensAndCannotBeReadIsUnread) {
+  const std::string path = "/proc/self/mem";
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  char byte;
+  if (!file.valid() || ::read(file.get(), &byte, 1) >= 0 || errno != EIO) {
+    GTEST_SKIP() << path << " gives no such error here";
+  }
+  const SnapshotResult result = TakeIt(path);
+  EXPECT_EQ(result.problems, 1U);
+  EXPECT_THAT(problems_[path], HasSubstr(std::generic_category().message(EIO)));
+  ExpectUnread(result, "");
 }
 
 }  // namespace
