@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Caring for the repository: prune, check, stats, index; and signals."""
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import unittest
 
 from harness import (BINARY, DONE, FAILED, INTERRUPTED, NOT_LOCKED, NO_REPOSITORY, USAGE, CairnTest,
                      main)
@@ -229,6 +231,105 @@ class CheckTest(CairnTest):
         self.assertGreater(self.summary("check", "--max-age", "1d")["packs_recent"], 0)
         shutil.rmtree(self.cache)
         self.assertEqual(self.summary("check", "--max-age", "1d")["packs_recent"], 0)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root may mount")
+class FullDiskTest(CairnTest):
+    """The repository and the cache are alone on a small file system of their own."""
+
+    MAKES_REPO = False
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.root / "disk"
+        self.disk.mkdir()
+        self.env["CAIRN_REPOSITORY"] = str(self.disk / "repo")
+        self.env["CAIRN_CACHE_DIR"] = str(self.disk / "cache")
+
+    def mount(self, script, *arguments):
+        """Runs the script, which mounts something at its $1, in a namespace that ends with the test
+        and in which `cairn` is run from then on."""
+        if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no mounts of its own, as in a chroot")
+        holder = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", f"{script} || exit 77; echo mounted; read line", "sh",
+             self.disk, *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(holder.communicate)
+        if holder.stdout.readline() != b"mounted\n":
+            self.skipTest("may not mount")
+        self.holder = holder.pid
+        # The same directory, seen from here.
+        self.seen = pathlib.Path(f"/proc/{holder.pid}/root{self.disk}")
+
+    def run_raw(self, *arguments, **more):
+        # With its root: setns alone would lead out of a chroot.
+        enter = ["nsenter", "-t", str(self.holder), "-m", "-r", "--", BINARY]
+        return subprocess.run([*enter, *map(os.fspath, arguments)], capture_output=True,
+                              env=self.env, check=False, **more)
+
+    def free(self):
+        return os.statvfs(self.seen).f_bavail * os.statvfs(self.seen).f_frsize
+
+    def fill(self):
+        """Takes every byte that there is."""
+        with open(self.seen / "fill", "wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12, 1):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError as error:
+                    self.assertEqual(error.errno, errno.ENOSPC)
+                try:
+                    os.fsync(file.fileno())
+                except OSError as error:
+                    self.assertEqual(error.errno, errno.ENOSPC)
+        self.assertEqual(self.free(), 0)
+
+    def fill_and_free(self, noise, forget_first=False):
+        self.cairn("init", "-q")
+        taken = []
+        for _ in range(15):
+            content = os.urandom(noise)
+            self.write("file", content)
+            if self.run_raw("snapshot", self.source).returncode != DONE:
+                break
+            taken.append(content)
+        self.assertIn("No space left", self.fails(FAILED, "snapshot", self.source))
+        self.assertGreater(len(taken), 2)
+        self.assertEqual(len(self.ids()), len(taken))
+        for step in ("forget", "fill") if forget_first else ("fill", "forget"):
+            if step == "fill":
+                self.fill()
+            else:
+                self.cairn("forget", "--keep-last", "1")
+        self.cairn("prune")
+        self.assertGreater(self.free(), (len(taken) - 1) * noise)
+        self.assertIn("no damage found", self.cairn("check", "--read-data"))
+        self.assertEqual(len(self.ids()), 1)
+        self.cairn("restore", f"latest:{self.source}", "-t", self.root / "out")
+        self.assertEqual((self.root / "out" / "file").read_bytes(), taken[-1])
+        # What could not be stored before can be now.
+        self.cairn("snapshot", self.source)
+
+    def test_in_memory(self):
+        self.mount('mount -t tmpfs -o size=24m none "$1"')
+        self.fill_and_free(3 << 20)
+
+    def test_in_memory_that_is_full_once_all_is_forgotten(self):
+        self.mount('mount -t tmpfs -o size=24m none "$1"')
+        self.fill_and_free(3 << 20, forget_first=True)
+
+    def test_on_a_disk(self):
+        image = self.root / "image"
+        with open(image, "wb") as file:
+            file.truncate(64 << 20)
+        if not shutil.which("mkfs.ext4") or subprocess.run(
+                ["mkfs.ext4", "-q", "-F", "-m", "0", image], capture_output=True,
+                check=False).returncode != 0:
+            self.skipTest("no mkfs.ext4")
+        self.mount('mount -t ext4 -o loop "$2" "$1"', image)
+        self.fill_and_free(6 << 20)
 
 
 class StatsTest(CairnTest):
