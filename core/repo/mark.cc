@@ -120,16 +120,16 @@ Status Marker::Expand(const BlobRef& node, std::vector<BlobRef>& chunks) {
   if (!bytes.ok()) return Report(node, bytes.status());
   StatusOr<std::vector<BlobRef>> refs = NodeReferences(node.kind, *bytes);
   if (!refs.ok()) return Report(node, refs.status());
-  const auto nodes =
-      std::ranges::partition(*refs, [](const BlobRef& ref) { return !IsNode(ref.kind); });
-  chunks.insert(chunks.end(), refs->begin(), nodes.begin());
-  return nodes.empty() ? OkStatus() : MarkAll(nodes);
+  // Not std::ranges::partition, whose result clang 14 cannot take (nor that of unique).
+  const auto nodes = std::partition(refs->begin(), refs->end(),
+                                    [](const BlobRef& ref) { return !IsNode(ref.kind); });
+  chunks.insert(chunks.end(), refs->begin(), nodes);
+  return nodes == refs->end() ? OkStatus() : MarkAll({nodes, refs->end()});
 }
 
 Status Marker::MarkChunks(std::vector<BlobRef>& chunks) {
   std::ranges::sort(chunks, {}, &BlobRef::id);
-  const auto doubles = std::ranges::unique(chunks);
-  chunks.erase(doubles.begin(), doubles.end());
+  chunks.erase(std::unique(chunks.begin(), chunks.end()), chunks.end());
   for (size_t i = 0; i < chunks.size(); i += kLookUpsAtOnce) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
     const size_t count = std::min(kLookUpsAtOnce, chunks.size() - i);
