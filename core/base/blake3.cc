@@ -2,6 +2,9 @@
 #include "core/base/blake3.h"
 
 #include <blake3.h>
+#include <sodium.h>
+
+#include "core/base/secret.h"
 
 namespace cairn {
 
@@ -40,6 +43,9 @@ Hash256 Blake3Hash(ByteSpan bytes) {
 
 namespace {
 
+// More than its functions have on the stack for one block.
+constexpr size_t kLibraryStackBytes = 4096;
+
 // The library finds out what the processor can do when it is first used, without a lock. So that is
 // here, before there are threads.
 [[maybe_unused]] const Hash256 kOfNothing = Blake3Hash({});
@@ -61,6 +67,9 @@ HashKey Blake3DeriveKey(std::string_view context, ByteSpan key_material) {
   blake3_hasher_update(&hasher, key_material.data(), key_material.size());
   HashKey out;
   blake3_hasher_finalize(&hasher, out.data(), out.size());
+  // The hasher buffers the material, and the library copies that block once more when it ends.
+  Wipe({reinterpret_cast<uint8_t*>(&hasher), sizeof(hasher)});
+  sodium_stackzero(kLibraryStackBytes);
   return out;
 }
 

@@ -8,6 +8,16 @@
 #include "core/base/check.h"
 
 namespace cairn {
+namespace {
+
+// What it passes through is wiped.
+void Derive(std::string_view context, const HashKey& from, HashKey& key) {
+  HashKey derived = Blake3DeriveKey(context, from);
+  key = derived;
+  Wipe(derived);
+}
+
+}  // namespace
 
 RepositoryKeys::RepositoryKeys() : RepositoryKeys(RepositoryId{}) {}
 
@@ -20,9 +30,9 @@ RepositoryKeys::RepositoryKeys(const RepositoryId& id, const SecretBytes& master
   auto memory = std::make_shared<SecretBytes>(sizeof(Keys));
   Keys* const keys = new (memory->span().data()) Keys();
   std::ranges::copy(master.span(), keys->master.begin());
-  keys->id = Blake3DeriveKey("cairn v1 id key", keys->master);
-  keys->twin_seal = Blake3DeriveKey("cairn v1 twin seal", keys->master);
-  keys->pack_seal = Blake3DeriveKey("cairn v1 pack seal", keys->master);
+  Derive("cairn v1 id key", keys->master, keys->id);
+  Derive("cairn v1 twin seal", keys->master, keys->twin_seal);
+  Derive("cairn v1 pack seal", keys->master, keys->pack_seal);
   DeriveHashKeys(*keys);
   keys_ = std::shared_ptr<const Keys>(std::move(memory), keys);
 }
