@@ -1,47 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/prune_leftovers.h"
 
-#include <string_view>
 #include <utility>
 
 #include "core/repo/commit.h"
 #include "core/repo/reserve.h"
 #include "core/store/pack.h"
+#include "core/store/pack_files.h"
 #include "core/store/parity.h"
 #include "core/store/sessions.h"
 
 namespace cairn {
 namespace {
 
-constexpr char kPacksFolder[] = "packs";
 // Owner of files on their way that belong to no session; whoever misses one writes it anew.
 constexpr char kNobody[] = "put";
-
-constexpr std::string_view kParitySuffix = ".par";
-
-struct PackFiles {
-  std::vector<PackName> packs;
-  std::vector<PackName> parity;
-};
-
-StatusOr<PackFiles> ListPackFiles(ObjectStore& store) {
-  PackFiles found;
-  ASSIGN_OR_RETURN(const std::vector<std::string> folders, store.List(kPacksFolder));
-  for (const std::string& folder : folders) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> files,
-                     store.List(std::string(kPacksFolder) + "/" + folder));
-    for (const std::string& file : files) {
-      const bool is_parity = file.ends_with(kParitySuffix);
-      const std::string stem = file.substr(0, file.size() - (is_parity ? kParitySuffix.size() : 0));
-      const std::optional<PackName> name = PackName::FromHex(stem);
-      if (!name || PackObjectName(*name) != std::string(kPacksFolder) + "/" + folder + "/" + stem) {
-        continue;
-      }
-      (is_parity ? found.parity : found.packs).push_back(*name);
-    }
-  }
-  return found;
-}
 
 // 0 for what is gone meanwhile.
 StatusOr<uint64_t> SizeOf(ObjectStore& store, const std::string& name) {
