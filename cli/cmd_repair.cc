@@ -109,6 +109,7 @@ Json RepairCommand::JsonOfResult(const RepairResult& result, double seconds) con
   json["damages_found"] = result.damages_found;
   json["copies_mended"] = result.copies_mended;
   json["objects_from_others"] = result.objects_from_others;
+  json["packs_renamed"] = result.packs_renamed;
   json["packs_mended"] = result.packs_mended;
   json["bytes_mended"] = result.bytes_mended;
   json["parity_made"] = result.parity_made;
@@ -145,6 +146,9 @@ void RepairCommand::PrintResult(Output& output, const RepairResult& result, doub
             absl::StrFormat("%s by parity (%s), %s from the other copy",
                             Count(result.packs_mended, "pack"), FormatBytes(result.bytes_mended),
                             Count(result.copies_mended, "object")));
+  if (result.packs_renamed > 0) {
+    facts.Add(dry_run_ ? "To rename" : "Renamed", Count(result.packs_renamed, "pack"));
+  }
   if (result.objects_from_others > 0) {
     facts.Add("Put back", absl::StrFormat("%s from other repositories",
                                           Count(result.objects_from_others, "object")));

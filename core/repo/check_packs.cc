@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "core/base/worker_pool.h"
 #include "core/index/memory_index.h"
 #include "core/repo/verified_times.h"
+#include "core/store/misplaced_packs.h"
 #include "core/store/pack_mend.h"
 #include "core/store/parity.h"
 
@@ -174,11 +176,16 @@ void PackCheck::CheckParity(Pack& pack) {
 
 void PackCheck::Report(CheckResult& result) {
   PackMender mender(repository_.store(), repository_.keys(), SessionId{}, options_.stop);
+  for (const auto& [name, findings] : damage_.Packs()) result.damaged_packs.insert(name);
+  std::set<PackName> elsewhere;  // whole, under the name of another
+  for (const MisplacedPack& each : FindMisplacedPacks(
+           repository_.store(), repository_.keys(), state_, result.damaged_packs, options_.stop)) {
+    if (each.whole) elsewhere.insert(each.pack.name);
+  }
   for (const auto& [name, findings] : damage_.Packs()) {
-    result.damaged_packs.insert(name);
     const PackEntry* const entry = state_.FindPack(name);
     if (entry == nullptr || mender.Verify(entry->info).ok()) continue;
-    if (!mender.Solve(entry->info).ok()) continue;
+    if (!elsewhere.contains(name) && !mender.Solve(entry->info).ok()) continue;
     for (const size_t finding : findings) findings_.SetMendable(finding);
   }
   result.packs = packs_.size();

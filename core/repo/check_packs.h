@@ -54,8 +54,8 @@ class PackCheck {
   Status CheckContent(Index& index);
   // After CheckContent: marks the damage of which every blob stands whole somewhere else too.
   Status MarkHarmless(CheckedBlobs& blobs);
-  // After CheckContent: marks the damage that parity mends, and fills in what the result says of
-  // packs.
+  // After CheckContent: marks the damage that parity mends, or the pack's own name, and fills in
+  // what the result says of packs.
   void Report(CheckResult& result);
 
  private:

@@ -18,6 +18,7 @@
 #include "core/repo/prune_rewrite.h"
 #include "core/repo/reserve.h"
 #include "core/repo/snapshot_object.h"
+#include "core/store/misplaced_packs.h"
 #include "core/store/sessions.h"
 
 namespace cairn {
@@ -67,6 +68,7 @@ class PruneRun {
                       const RewriteBatch& batch);
   Status Purge();
   Status Sweep();
+  bool MustStay(const PackName& name);
   Status ForgetDependents(const std::vector<PackName>& gone);
   Status CleanUp();
   Status Predict();
@@ -93,6 +95,7 @@ class PruneRun {
   // later, and not by this run, shows that there is another prune.
   uint64_t planned_head_ = 0;
   std::set<PackName> condemned_;
+  std::set<PackName> kept_;  // purged names of files that are other packs
 
   std::optional<ReachableBlobs> reachable_;
   const Index* marked_index_ = nullptr;
@@ -461,6 +464,7 @@ Status PruneRun::Sweep() {
     const uint64_t parity = ParityBytesOf(repository_.store(), entry.info).value_or(0);
     Status removed = repository_.store().Delete(ParityObjectName(name));
     if (removed.ok()) result_.parity_freed += parity;
+    if (MustStay(name)) continue;
     if (removed.ok() || removed.code() == StatusCode::kNotFound) {
       removed = repository_.store().Delete(PackObjectName(name));
     }
@@ -484,6 +488,18 @@ Status PruneRun::Sweep() {
   // Counts of frames that are gone are of no use, and of no harm.
   ForgetDependents(gone).IgnoreError();
   return failure;
+}
+
+// Warns of a file that another pack is lost with: what has its name is purged, it itself is not.
+bool PruneRun::MustStay(const PackName& name) {
+  if (kept_.contains(name)) return true;
+  const PackInfo* const pack =
+      FindPackLostWith(repository_.store(), repository_.keys(), state_, name, options_.stop);
+  if (pack == nullptr) return false;
+  kept_.insert(name);
+  Warn("pack file " + PackObjectName(name) + " is pack " + pack->name.Hex() +
+       " by what it says of itself: it stays, and `cairn repair` gives it its name");
+  return true;
 }
 
 Status PruneRun::ForgetDependents(const std::vector<PackName>& gone) {

@@ -40,7 +40,9 @@ struct PruneOptions {
 
 // All in bytes of files, as the file system counts their sizes; of packs without their parity,
 // which stands apart. A dry run's figures are those that a run at once would have; only
-// bytes_written and parity_written, and with them what is left after, are estimates then.
+// bytes_written and parity_written, and with them what is left after, are estimates then. A file
+// that another pack is lost with stays, with a warning, and is not among what is freed; a dry run
+// does not look for such.
 struct PruneResult {
   uint64_t packs_before = 0;  // live and condemned
   uint64_t bytes_before = 0;

@@ -16,6 +16,7 @@
 #include "core/repo/recovery_from_sources.h"
 #include "core/store/config.h"
 #include "core/store/journal_names.h"
+#include "core/store/misplaced_packs.h"
 #include "core/store/pack_mend.h"
 #include "core/store/parity.h"
 #include "core/store/record.h"
@@ -56,8 +57,9 @@ class RepairRun {
   Status MendTwin(const RepositoryKeys& keys, const TwinMagic& magic, const std::string& name,
                   const SessionId& session);
   Status PutBack(const SessionId& session);
+  Status RenamePacks();
   Status MendPacks(const SessionId& session);
-  Status MendPack(PackMender& mender, const PackInfo& pack);
+  Status MendPack(PackMender& mender, const JournalState& state, const PackInfo& pack);
   Status MakeParity(PackMender& mender, const PackInfo& pack);
 
   // Looks for lost blobs in every source, until nothing more is found.
@@ -65,7 +67,7 @@ class RepairRun {
   StatusOr<uint64_t> RecoverOnce(const SessionId& session, const CheckResult& state);
   Status RecoverFromRepository(Repository& from, RecoveredBlobs& blobs);
   // Without those that were found before, and are lost for another reason; of a dry run also
-  // without those that parity would bring back.
+  // without those that parity, or a pack's own name, would bring back.
   StatusOr<std::vector<BlobRef>> Wanted(const std::vector<BlobRef>& lost) const;
   StatusOr<bool> IsMendable(IndexReader& reader, const BlobRef& ref) const;
   Status ReplacePacks(CheckResult& state);
@@ -82,8 +84,8 @@ class RepairRun {
   Repository& repository_;
   const RepairOptions& options_;
   RepairResult result_;
-  std::set<PackName> damaged_;    // at the beginning
-  std::set<PackName> by_parity_;  // of them, mended or mendable by parity
+  std::set<PackName> damaged_;  // at the beginning
+  std::set<PackName> mended_;   // of them, or mendable: by parity, or by their names
   absl::flat_hash_set<BlobId> recovered_;
 };
 
@@ -144,6 +146,7 @@ StatusOr<RepairResult> RepairRun::Run() {
     damaged_ = result_.left.damaged_packs;
     Phase("mending");
     RETURN_IF_ERROR(MendTwins(session));
+    RETURN_IF_ERROR(RenamePacks());
     RETURN_IF_ERROR(MendPacks(session));
     if (!options_.dry_run && result_.damages_found > 0) {
       ASSIGN_OR_RETURN(result_.left, CheckDamaged());
@@ -221,13 +224,30 @@ Status RepairRun::PutBack(const SessionId& session) {
   return OkStatus();
 }
 
+// Before all that looks for a pack under its name, and before anything goes.
+Status RepairRun::RenamePacks() {
+  ASSIGN_OR_RETURN(const JournalState state, repository_.journal().ReadState());
+  const std::vector<MisplacedPack> packs =
+      FindMisplacedPacks(repository_.store(), repository_.keys(), state, damaged_, options_.stop);
+  RETURN_IF_ERROR(CheckStop(options_.stop));
+  if (!options_.dry_run) RETURN_IF_ERROR(RenameMisplacedPacks(repository_.store(), packs));
+  for (const MisplacedPack& each : packs) {
+    const bool is_own = each.to == each.pack.name;
+    if (is_own) ++result_.packs_renamed;
+    if (is_own && each.whole) mended_.insert(each.pack.name);
+    Told(absl::StrFormat("pack %s: %s had the name of pack %s", each.pack.name.Hex(),
+                         is_own ? "its file" : "a damaged copy", each.at.Hex()));
+  }
+  return OkStatus();
+}
+
 Status RepairRun::MendPacks(const SessionId& session) {
   ASSIGN_OR_RETURN(const JournalState state, repository_.journal().ReadState());
   PackMender mender(repository_.store(), repository_.keys(), session, options_.stop);
   for (const auto& [name, entry] : state.packs()) {
     if (entry.state == PackState::kPurged) continue;
     RETURN_IF_ERROR(CheckStop(options_.stop));
-    if (damaged_.contains(name)) RETURN_IF_ERROR(MendPack(mender, entry.info));
+    if (damaged_.contains(name)) RETURN_IF_ERROR(MendPack(mender, state, entry.info));
     if ((entry.info.content & kPackHasParity) == 0 || entry.state != PackState::kLive) continue;
     if (damaged_.contains(name) && !mender.Verify(entry.info).ok()) continue;
     const Status parity = mender.VerifyParity(entry.info);
@@ -236,14 +256,18 @@ Status RepairRun::MendPacks(const SessionId& session) {
   return OkStatus();
 }
 
-Status RepairRun::MendPack(PackMender& mender, const PackInfo& pack) {
+Status RepairRun::MendPack(PackMender& mender, const JournalState& state, const PackInfo& pack) {
   // Its own bytes may be right: then it lacks what others have lost.
   if (mender.Verify(pack).ok()) return OkStatus();
+  // What is small can be made from parity alone, whatever stands in its place.
+  if (FindPackLostWith(repository_.store(), repository_.keys(), state, pack.name, options_.stop)) {
+    return OkStatus();
+  }
   const StatusOr<PackMender::Patches> patches = mender.Solve(pack);
   RETURN_IF_ERROR(CheckStop(options_.stop));
   if (!patches.ok()) return OkStatus();
   if (!options_.dry_run) RETURN_IF_ERROR(mender.Mend(pack, *patches));
-  by_parity_.insert(pack.name);
+  mended_.insert(pack.name);
   ++result_.packs_mended;
   result_.bytes_mended += patches->size() * kShardBytes;
   Told(absl::StrFormat("pack %s: %d KiB by its parity", pack.name.Hex(),
@@ -259,16 +283,16 @@ Status RepairRun::MakeParity(PackMender& mender, const PackInfo& pack) {
 }
 
 StatusOr<bool> RepairRun::IsMendable(IndexReader& reader, const BlobRef& ref) const {
-  const auto by_parity = [this](const FramedPlace& at) {
-    return by_parity_.contains(at.pack.info.name);
+  const auto is_mended = [this](const FramedPlace& at) {
+    return mended_.contains(at.pack.info.name);
   };
   PlaceFinder finder(reader);
   ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder.Find(ref));
-  if (std::ranges::any_of(places, by_parity)) return true;
+  if (std::ranges::any_of(places, is_mended)) return true;
   for (const FramedPlace& at : places) {
     for (const BaseId& base : at.frame.bases) {
       ASSIGN_OR_RETURN(const std::vector<FramedPlace> bases, finder.FindBase(base));
-      if (std::ranges::any_of(bases, by_parity)) return true;
+      if (std::ranges::any_of(bases, is_mended)) return true;
     }
   }
   return false;

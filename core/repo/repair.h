@@ -33,9 +33,10 @@ struct RepairResult {
   uint64_t objects_from_others = 0;
   // Of a dry run: without these the journal cannot be read, and nothing more was looked at.
   bool ends_with_objects = false;
-  uint64_t packs_mended = 0;  // bit for bit, by parity
-  uint64_t bytes_mended = 0;  // in them, in shards of 4 KiB
-  uint64_t parity_made = 0;   // for packs that lacked it, or whose own was damaged
+  uint64_t packs_renamed = 0;  // whose files had the names of others
+  uint64_t packs_mended = 0;   // bit for bit, by parity
+  uint64_t bytes_mended = 0;   // in them, in shards of 4 KiB
+  uint64_t parity_made = 0;    // for packs that lacked it, or whose own was damaged
   uint64_t packs_replaced = 0;
   // Blobs that no place had any more, and where they were found; those that are missing still.
   uint64_t blobs_from_sources = 0;
@@ -47,11 +48,12 @@ struct RepairResult {
 };
 
 // Reads everything, and mends, in this order: what stands twice, from the other copy, or, if both
-// are lost, from other repositories; packs, by their parity, bit for bit; blobs, from the files and
-// directories that the snapshots name, where these still give them, then from other repositories:
-// these go into new packs, and damaged packs are replaced, as prune does it. No snapshot is
-// removed, and nothing that can still be read. ABORTED if a prune or another repair is at work.
-// After an error what was mended stays so.
+// are lost, from other repositories; packs whose files have the names of others, by their own
+// names; packs, by their parity, bit for bit; blobs, from the files and directories that the
+// snapshots name, where these still give them, then from other repositories: these go into new
+// packs, and damaged packs are replaced, as prune does it. No snapshot is removed, and nothing that
+// can still be read. ABORTED if a prune or another repair is at work. After an error what was
+// mended stays so.
 StatusOr<RepairResult> Repair(Repository& repository, const RepairOptions& options);
 
 }  // namespace cairn

@@ -258,6 +258,19 @@ class LocalObjectStore : public ObjectStore {
     return removed;
   }
 
+  Status Rename(const std::string& from, const std::string& to) override {
+    RETURN_IF_ERROR(CheckName(from));
+    RETURN_IF_ERROR(CheckName(to));
+    const std::string folder = FolderOf(to);
+    RETURN_IF_ERROR(folders_.Ensure(folder));
+    const Status renamed = fs_.RenameReplace(from, to);
+    open_files_.Drop(from);
+    open_files_.Drop(to);
+    RETURN_IF_ERROR(renamed);
+    folders_.MarkDirty(folder);
+    return OkStatus();
+  }
+
   StatusOr<std::vector<Unfinished>> ListUnfinished() override {
     ASSIGN_OR_RETURN(const std::vector<std::string> names, List(kTmpFolder));
     std::vector<Unfinished> unfinished;

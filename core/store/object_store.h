@@ -61,6 +61,9 @@ class ObjectStore {
   // the folder, unsorted, without unfinished objects; empty if there is no such folder.
   virtual StatusOr<std::vector<std::string>> List(const std::string& folder) = 0;
   virtual Status Delete(const std::string& name) = 0;
+  // Gives the object another name, in the place of what has that, in one step, if anything has;
+  // durable after the next SyncNames. At no time has it neither name. NOT_FOUND if there is none.
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
 
   // Unfinished objects: names that Delete takes, and the owner that Create was told. What
   // PutIfAbsent has not finished belongs to nobody and may be removed: it then writes anew.

@@ -329,6 +329,12 @@ StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const RepositoryKeys& keys
   return footer;
 }
 
+StatusOr<PackHeader> PeekPackHeader(ObjectStore& store, const PackName& name) {
+  StoredPack pack(store, name);
+  ASSIGN_OR_RETURN(const Bytes header, ReadExactly(pack, 0, kPackHeaderBytes));
+  return DecodePackHeader(header);
+}
+
 StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const RepositoryKeys& keys,
                                     const PackName& name) {
   const std::string object = PackObjectName(name);

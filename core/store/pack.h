@@ -110,6 +110,8 @@ StatusOr<PackFooter> ReadPackFooter(ObjectStore& store, const RepositoryKeys& ke
                                     const PackInfo& info);
 StatusOr<PackFooter> ReadPackFooter(PackBytes& bytes, const RepositoryKeys& keys,
                                     const PackInfo& info);
+// The header of the file that has this name, whatever pack it is, and not verified: one short read.
+StatusOr<PackHeader> PeekPackHeader(ObjectStore& store, const PackName& name);
 // The header of a pack that no record names, verified against the hash in the pack's own trailer.
 StatusOr<PackHeader> ReadPackHeader(ObjectStore& store, const RepositoryKeys& keys,
                                     const PackName& name);

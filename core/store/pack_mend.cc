@@ -42,7 +42,11 @@ Status ReadWhatCanBeRead(ObjectStore& store, const std::string& object, uint64_t
 class PatchedPack : public PackBytes {
  public:
   PatchedPack(ObjectStore& store, const PackInfo& info, const PackMender::Patches& patches)
-      : store_(store), object_(PackObjectName(info.name)), bytes_(info.bytes), patches_(patches) {}
+      : PatchedPack(store, info, patches, info.name) {}
+  // The file has the name `at`.
+  PatchedPack(ObjectStore& store, const PackInfo& info, const PackMender::Patches& patches,
+              const PackName& at)
+      : store_(store), object_(PackObjectName(at)), bytes_(info.bytes), patches_(patches) {}
 
   StatusOr<size_t> ReadAt(uint64_t offset, MutableByteSpan out) override {
     if (offset >= bytes_) return size_t{0};
@@ -244,14 +248,14 @@ Status Solver::SolveGroup(const ParityWindow& window, uint32_t group,
 
 }  // namespace
 
-Status PackMender::Verify(const PackInfo& pack) {
-  ASSIGN_OR_RETURN(const uint64_t bytes, store_.Size(PackObjectName(pack.name)));
+Status PackMender::Verify(const PackInfo& pack, const PackName& at) {
+  ASSIGN_OR_RETURN(const uint64_t bytes, store_.Size(PackObjectName(at)));
   if (bytes != pack.bytes) {
     return DataLoss(
         absl::StrFormat("%s: it has %d bytes and not %d", Describe(pack), bytes, pack.bytes));
   }
   const Patches none;
-  PatchedPack whole(store_, pack, none);
+  PatchedPack whole(store_, pack, none, at);
   return StreamVerified(whole, pack, keys_, stop_, [](ByteSpan) { return OkStatus(); });
 }
 

@@ -27,7 +27,9 @@ class PackMender {
 
   // OK if the size, the hash and the checksum of every frame are right. Where they are not,
   // DATA_LOSS, NOT_FOUND, or the error of a read that fails.
-  Status Verify(const PackInfo& pack);
+  Status Verify(const PackInfo& pack) { return Verify(pack, pack.name); }
+  // The same of the file that has the name `at`.
+  Status Verify(const PackInfo& pack, const PackName& at);
 
   // The lost shards of a damaged pack, computed from its parity, and all that Verify looks at right
   // with them. NOT_FOUND if the pack or its parity is gone, DATA_LOSS if the parity does not

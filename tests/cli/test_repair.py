@@ -85,6 +85,46 @@ class RepairTest(CairnTest):
         self.assertEqual(done["blobs_missing"], 0)
         self.expect_sound()
 
+    def exchange(self, one, other):
+        aside = self.root / "aside"
+        one.rename(aside)
+        other.rename(one)
+        aside.rename(other)
+
+    def test_packs_that_changed_places_get_their_names_back(self):
+        first = self.largest()
+        self.write("more", os.urandom(4000000))
+        self.snapshot()
+        second = self.largest()
+        whole = {path: path.read_bytes() for path in (first, second)}
+        shutil.rmtree(self.source)
+        self.exchange(first, second)
+        self.assertIn("`cairn repair` mends it", self.cairn("check", code=FAILED))
+        dry = self.summary("repair", "-n")
+        self.assertEqual((dry["packs_renamed"], dry["blobs_missing"]), (2, 0))
+        self.assertIn("To rename:", self.cairn("repair", "-n"))
+        self.assertNotEqual(first.read_bytes(), whole[first])
+        self.assertIn("Renamed:", self.cairn("repair"))
+        for path, content in whole.items():
+            self.assertEqual(path.read_bytes(), content)
+        self.expect_sound()
+
+    def test_prune_keeps_a_file_that_is_another_pack(self):
+        first = self.largest()
+        self.write("more", os.urandom(4000000))
+        last = self.snapshot()
+        second = self.largest()
+        whole = first.read_bytes()
+        self.exchange(first, second)
+        self.cairn("forget", last)
+        for _ in range(2):
+            self.cairn("prune", "--max-unused", "0%")
+            self.assertIn(f"is pack {first.name}", self.last_error)
+            self.assertEqual(second.read_bytes(), whole)
+        self.assertEqual(self.summary("repair")["packs_renamed"], 1)
+        self.assertEqual(first.read_bytes(), whole)
+        self.expect_sound()
+
     def test_what_nothing_has_is_named_and_stays(self):
         shutil.rmtree(self.source)
         self.overwrite(self.largest(), 100000, 1500000)

@@ -145,6 +145,21 @@ TEST_P(ObjectStoreConformanceTest, DeletedObjectsAreGone) {
   EXPECT_THAT(GetRange("a/b", 0, 5), IsOkAndHolds("again"));
 }
 
+TEST_P(ObjectStoreConformanceTest, RenamedObjectsHaveTheOtherNameOnly) {
+  ASSERT_OK(Put("a/b", "content"));
+  ASSERT_OK(Put("a/c", "replaced"));
+  EXPECT_THAT(GetRange("a/b", 0, 7), IsOkAndHolds("content"));
+  EXPECT_THAT(GetRange("a/c", 0, 8), IsOkAndHolds("replaced"));
+  ASSERT_OK(store_.Rename("a/b", "a/c"));
+  EXPECT_THAT(GetRange("a/b", 0, 7), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(GetRange("a/c", 0, 8), IsOkAndHolds("content"));
+  ASSERT_OK(store_.Rename("a/c", "new/d"));
+  EXPECT_THAT(Get("new/d"), IsOkAndHolds("content"));
+  EXPECT_THAT(store_.List("a"), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(store_.Rename("a/c", "new/d"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(Get("new/d"), IsOkAndHolds("content"));
+}
+
 TEST_P(ObjectStoreConformanceTest, WrittenObjectsAppearWholeAtCommit) {
   ASSERT_OK_AND_ASSIGN(const auto writer, store_.Create("packs/00/a", "owner"));
   ASSERT_OK(writer->Append(AsBytes("first ")));

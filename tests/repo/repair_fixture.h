@@ -54,6 +54,36 @@ class RepairTest : public RestoreTest {
     });
   }
 
+  // The pack that a snapshot of one more file makes; nothing else has what is in the file.
+  std::string TakeInPackOfItsOwn(const std::string& file, size_t bytes, uint64_t seed) {
+    const std::vector<std::string> before = Packs();
+    Write(Source(file), Noise(bytes, seed));
+    SnapshotOptions options;
+    options.deltas = false;
+    id_ = Take(options);
+    for (const std::string& pack : Packs()) {
+      if (!std::ranges::count(before, pack)) return pack;
+    }
+    ADD_FAILURE() << "no pack was made";
+    return "";
+  }
+  static PackName NameOf(const std::string& pack) {
+    return PackName::FromHex(pack.substr(sizeof("packs/xx"))).value_or(PackName{});
+  }
+  void Put(const std::string& path, const Bytes& content) {
+    ASSERT_OK_AND_ASSIGN(const auto file, repository_files_.CreateNew(path));
+    ASSERT_OK(file->Append(content));
+  }
+  // Each file gets the name of the next one, the last that of the first.
+  void Rotate(const std::vector<std::string>& paths) {
+    ASSERT_OK(repository_files_.RenameNoReplace(paths.back(), "aside"));
+    for (size_t i = paths.size() - 1; i > 0; --i) {
+      ASSERT_OK(repository_files_.RenameNoReplace(paths[i - 1], paths[i]));
+    }
+    ASSERT_OK(repository_files_.RenameNoReplace("aside", paths.front()));
+    Reopen();  // it has read them
+  }
+
   void Reopen() {
     ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(repository_files_, TestRepositoryOptions()));
   }

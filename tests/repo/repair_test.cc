@@ -236,14 +236,12 @@ TEST_F(RepairTest, ADryRunCountsWhatParityMends) {
 TEST_F(RepairTest, ABlobThatOnlyACondemnedPackStillHasIsNotLost) {
   TakeFiles();
   const std::string old = Packs().front();
-  const std::optional<PackName> name = PackName::FromHex(old.substr(sizeof("packs/xx")));
-  ASSERT_TRUE(name.has_value());
   // A copy of everything in a new pack, the old one condemned and not purged yet.
   {
     ASSERT_OK_AND_ASSIGN(const auto other, Session::Open(repository_files_, "restore"));
     ASSERT_OK(other->SetStart(0));
     PruneOptions options;
-    options.replace = {*name};
+    options.replace = {NameOf(old)};
     ASSERT_OK_AND_ASSIGN(const PruneResult pruned, Prune(*repository_, options));
     ASSERT_EQ(pruned.packs_waiting, 1U);
   }

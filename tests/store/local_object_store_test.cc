@@ -198,6 +198,30 @@ TEST(LocalObjectStoreTest, AFolderWhoseSyncFailedIsNeverTrustedAgain) {
   EXPECT_THAT(store->SyncNames(), StatusIs(StatusCode::kUnavailable));
 }
 
+TEST(LocalObjectStoreTest, ARenamedObjectHasOneOfItsNamesAfterEveryCrash) {
+  MemoryFileSystem fs;
+  const auto store = NewLocalObjectStore(fs);
+  ASSERT_OK(WriteObject(*store, "packs/00/a", "content"));
+  ASSERT_OK(store->SyncNames());
+  const size_t begin = fs.operation_count();
+  ASSERT_OK(store->Rename("packs/00/a", "packs/01/b"));
+  ASSERT_OK(store->SyncNames());
+  for (size_t n = begin; n <= fs.operation_count(); ++n) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      const auto after = fs.CrashedAt(n, {.policy = CrashPolicy::kRandom, .seed = seed});
+      const auto reopened = NewLocalObjectStore(*after);
+      const auto old = reopened->ReadAll("packs/00/a", 100);
+      const auto renamed = reopened->ReadAll("packs/01/b", 100);
+      EXPECT_NE(old.ok(), renamed.ok()) << "cut after " << n;
+      if (n == fs.operation_count()) {
+        EXPECT_THAT(renamed, IsOkAndHolds(ToBytes("content")));
+      }
+    }
+  }
+  EXPECT_THAT(store->Rename("packs/../config", "a"), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(store->Rename("packs/01/b", "packs//b"), StatusIs(StatusCode::kInvalidArgument));
+}
+
 TEST(LocalObjectStoreTest, APutWhoseFolderCannotBeSyncedStandsAndIsNotAcknowledged) {
   MemoryFileSystem fs;
   const auto store = NewLocalObjectStore(fs);

@@ -132,6 +132,14 @@ Status MemoryObjectStore::Delete(const std::string& name) {
   return OkStatus();
 }
 
+Status MemoryObjectStore::Rename(const std::string& from, const std::string& to) {
+  MutexLock lock(mutex_);
+  auto object = objects_.extract(from);
+  if (object.empty()) return NotFound("rename " + from);
+  objects_[to] = std::move(object.mapped());
+  return OkStatus();
+}
+
 StatusOr<std::vector<ObjectStore::Unfinished>> MemoryObjectStore::ListUnfinished() {
   MutexLock lock(mutex_);
   std::vector<Unfinished> all;

@@ -29,6 +29,7 @@ class MemoryObjectStore : public ObjectStore {
   StatusOr<uint64_t> Size(const std::string& name) override;
   StatusOr<std::vector<std::string>> List(const std::string& folder) override;
   Status Delete(const std::string& name) override;
+  Status Rename(const std::string& from, const std::string& to) override;
   StatusOr<std::vector<Unfinished>> ListUnfinished() override;
 
   // Called before each List with the folder, without locks: so a test lets others act between two
