@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Somebody who may write to the target while it is restored into, and wants writes outside of it.
+// Somebody who may write to the target while it is restored into, and wants writes outside of it;
+// with openat2, and where it is refused.
+#include <linux/filter.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <thread>
 
@@ -45,15 +54,40 @@ bool Continues(int round, int succeeded, int swaps) {
   return round < kMaxRounds && (succeeded < kSuccesses || swaps < kSwaps);
 }
 
+// In this thread, and those that it starts, openat2 fails so until they end: as in a kernel that
+// does not have it, or in a container whose filter does not know it. False if that cannot be done.
+bool ForbidOpenat2(int error) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {.len = 4, .filter = filter};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    return false;
+  }
+  open_how how{};
+  return ::syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how)) == -1 && errno == error;
+}
+
 class TargetAttackTest : public TargetTest {
  protected:
   // Outside is the same user's, so that an attack that succeeds shows.
   void RunAttack(const std::function<void()>& attack) {
-    WithoutRights([&] {
+    // In a child process in any case: what is forbidden stays so, and is remembered.
+    const auto body = [&] {
+      if (openat2_error_ != 0) {
+        ASSERT_TRUE(ForbidOpenat2(openat2_error_));
+        ASSERT_OK(Put(*target_, "without_openat2", "x"));
+      }
       MakeOutside();
       attack();
       ExpectOutsideUntouched();
-    });
+    };
+    if (::geteuid() != 0) return InChild(body);
+    WithoutRights(body);
   }
 
   void MakeOutside() {
@@ -79,9 +113,29 @@ class TargetAttackTest : public TargetTest {
     }
   }
 
+  int openat2_error_ = 0;  // that it fails with during the attack
   struct stat before_ {};
   struct stat file_before_ {};
 };
+
+// Attacks that put a symlink in a directory's or a file's place, by the error of openat2.
+class TargetSwapTest : public TargetAttackTest, public ::testing::WithParamInterface<int> {
+ protected:
+  void SetUp() override {
+    TargetAttackTest::SetUp();
+    openat2_error_ = GetParam();
+    if (openat2_error_ == 0) return;
+    bool forbidden = false;
+    std::thread([&] { forbidden = ForbidOpenat2(openat2_error_); }).join();
+    if (!forbidden) GTEST_SKIP() << "system calls cannot be filtered here";
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Openat2, TargetSwapTest, ::testing::Values(0, ENOSYS, EPERM),
+                         [](const ::testing::TestParamInfo<int>& error) -> std::string {
+                           if (error.param == 0) return "Works";
+                           return error.param == ENOSYS ? "IsMissing" : "IsRefused";
+                         });
 
 // One restore of a small directory at a place that changes all the time. Errors are expected.
 int RestoreInto(TargetDirectory& target, const Attributes& file, const Attributes& directory) {
@@ -100,7 +154,7 @@ int RestoreInto(TargetDirectory& target, const Attributes& file, const Attribute
   return succeeded;
 }
 
-TEST_F(TargetAttackTest, ADirectorySwappedForASymlinkLeadsNowhere) {
+TEST_P(TargetSwapTest, ADirectorySwappedForASymlinkLeadsNowhere) {
   RunAttack([&] {
     ASSERT_EQ(::mkdir(Path("d").c_str(), 0755), 0);
     ASSERT_EQ(::symlink("../elsewhere", Path("link").c_str()), 0);
@@ -117,7 +171,7 @@ TEST_F(TargetAttackTest, ADirectorySwappedForASymlinkLeadsNowhere) {
   });
 }
 
-TEST_F(TargetAttackTest, ADirectoryReopenedWhileItIsSwappedLeadsNowhere) {
+TEST_P(TargetSwapTest, ADirectoryReopenedWhileItIsSwappedLeadsNowhere) {
   RunAttack([&] {
     ASSERT_OK_AND_ASSIGN(auto d, target_->Directory("d"));
     ASSERT_EQ(::symlink("../elsewhere", Path("link").c_str()), 0);
@@ -139,7 +193,7 @@ TEST_F(TargetAttackTest, ADirectoryReopenedWhileItIsSwappedLeadsNowhere) {
   });
 }
 
-TEST_F(TargetAttackTest, AFileSwappedForASymlinkIsNeitherReadNorChangedThrough) {
+TEST_P(TargetSwapTest, AFileSwappedForASymlinkIsNeitherReadNorChangedThrough) {
   RunAttack([&] {
     WriteFile(Path("f"), "mine");
     ASSERT_EQ(::symlink("../elsewhere/precious", Path("link").c_str()), 0);
@@ -165,7 +219,7 @@ TEST_F(TargetAttackTest, AFileSwappedForASymlinkIsNeitherReadNorChangedThrough) 
   });
 }
 
-TEST_F(TargetAttackTest, RemovalOfATreeThatIsSwappedStaysInside) {
+TEST_P(TargetSwapTest, RemovalOfATreeThatIsSwappedStaysInside) {
   RunAttack([&] {
     int removed = 0;
     for (int round = 0; round < 100; ++round) {
