@@ -100,8 +100,8 @@ std::vector<Bytes> SecretPieces(MemoryFileSystem& disk) {
   std::vector<Bytes> pieces;
   for (const std::string& name : disk.AllPaths()) {
     const StatusOr<Bytes> file = ReadWholeFile(disk, name, kGiB);
-    // `reserve` holds nothing.
-    if (!file.ok() || file->empty() || name == "reserve") continue;
+    // The reserve holds nothing.
+    if (!file.ok() || file->empty() || name.starts_with("reserve/")) continue;
     PlainRanges plain;
     if (name.ends_with(".par")) {
       const StatusOr<uint64_t> size = disk.FileSize(name.substr(0, name.size() - 4));
