@@ -24,8 +24,10 @@ std::optional<RecordNameParts> ParseRecordName(const std::string& name) {
     return std::nullopt;
   }
   const std::optional<uint64_t> number = ParseNumber(name.substr(0, kDigits));
-  const std::optional<Bytes> hash = HexDecode(name.substr(kDigits + 1));
-  if (!number || !hash) return std::nullopt;
+  const std::string digits = name.substr(kDigits + 1);
+  const std::optional<Bytes> hash = HexDecode(digits);
+  // Nobody finds a record by another form of its name, such as one in upper case.
+  if (!number || !hash || HexEncode(*hash) != digits) return std::nullopt;
   RecordNameParts parts{.number = *number};
   std::ranges::copy(*hash, parts.predecessor.begin());
   return parts;

@@ -250,6 +250,7 @@ TEST_F(CheckDamageTest, StrayFilesAreNoDamage) {
   create("notes.txt");
   create("journal/README");
   create("journal/00000000000000000001");
+  create("journal/00000000000000000009-ABCDEF0123456789");  // nobody writes capitals
   create(FilesOf(repository_files_, "packs/")[0].substr(0, 8) + "/short");
   create("packs/README");
   const Outcome outcome = CheckDisk(repository_files_);
