@@ -318,6 +318,7 @@ void SnapshotRun::KeepStored() {
 
 StatusOr<SnapshotResult> TakeSnapshot(Repository& repository, const std::vector<std::string>& paths,
                                       const SnapshotOptions& options) {
+  RETURN_IF_ERROR(CheckRules(options.rules));
   std::vector<std::string> sources;
   std::vector<PathNote> missing;
   for (std::string& path : DistinctSources(paths)) {

@@ -61,12 +61,27 @@ std::string RulesText(const SourceRules& rules) {
   const auto add = [&text](std::string_view line, std::string_view value = "") {
     text.append(line).append(value).append("\n");
   };
-  for (const std::string& pattern : rules.excludes.patterns()) add(pattern);
+  // One that looks like another rule gets a '\' that changes nothing of what it matches.
+  for (const std::string& pattern : rules.excludes.patterns()) {
+    add(pattern.starts_with("# ") ? "\\" : "", pattern);
+  }
   if (rules.exclude_caches) add(kCaches);
   for (const std::string& name : rules.exclude_if_present) add(kIfPresent, name);
   if (rules.exclude_larger_than) add(kLargerThan, std::to_string(*rules.exclude_larger_than));
   if (rules.one_file_system) add(kOneFileSystem);
   return text;
+}
+
+Status CheckRules(const SourceRules& rules) {
+  for (const auto* const texts : {&rules.excludes.patterns(), &rules.exclude_if_present}) {
+    for (const std::string& text : *texts) {
+      if (text.find('\n') == std::string::npos) continue;
+      return InvalidArgument(
+          "a pattern or name with a line feed cannot be kept (in a pattern '?' matches one): " +
+          text);
+    }
+  }
+  return OkStatus();
 }
 
 StatusOr<SourceRules> ParseRules(std::string_view text) {

@@ -31,6 +31,10 @@ struct SourceRules {
 std::string RulesText(const SourceRules& rules);
 StatusOr<SourceRules> ParseRules(std::string_view text);
 
+// INVALID_ARGUMENT for a rule that cannot be kept so: read back it would be others, and a restore
+// would delete what the snapshot left out.
+Status CheckRules(const SourceRules& rules);
+
 // Why the open `directory` is kept without what is in it; nothing if it is kept whole.
 // `crosses_mount`: it lies in another file system than its source. Thread-safe.
 std::optional<std::string> ReasonToEmpty(const SourceRules& rules, int directory,

@@ -23,6 +23,30 @@ TEST(SourceRulesTest, AreReadAsTheyWereWritten) {
   EXPECT_THAT(read.exclude_larger_than, Optional(123'456U));
 }
 
+TEST(SourceRulesTest, APatternThatLooksLikeAnotherRuleStaysAPattern) {
+  SourceRules rules;
+  for (const char* pattern : {"# caches", "# a rule of the future", "#x"}) {
+    ASSERT_OK(rules.excludes.Add(pattern));
+  }
+  ASSERT_OK_AND_ASSIGN(const SourceRules read, ParseRules(RulesText(rules)));
+  EXPECT_FALSE(read.exclude_caches);
+  for (const char* path : {"/a/# caches", "/# a rule of the future", "/#x"}) {
+    EXPECT_TRUE(rules.excludes.Matches(path, false)) << path;
+    EXPECT_TRUE(read.excludes.Matches(path, false)) << path;
+  }
+  EXPECT_EQ(RulesText(read), RulesText(rules));
+}
+
+TEST(SourceRulesTest, WhatIsNoLineIsRefused) {
+  SourceRules rules;
+  EXPECT_OK(CheckRules(rules));
+  rules.exclude_if_present = {"a\nb"};
+  EXPECT_THAT(CheckRules(rules), StatusIs(StatusCode::kInvalidArgument));
+  rules.exclude_if_present.clear();
+  ASSERT_OK(rules.excludes.Add("a\nb"));
+  EXPECT_THAT(CheckRules(rules), StatusIs(StatusCode::kInvalidArgument));
+}
+
 // By rules that are taken for others a restore would delete what the snapshot left out.
 TEST(SourceRulesTest, OnesThatAreNotUnderstoodAreRefused) {
   for (const char* text :
