@@ -482,14 +482,26 @@ struct Findings {
   bool whole = true;  // nothing failed
 };
 
+// Removed when the program ends.
+class ScratchDirectory {
+ public:
+  ScratchDirectory()
+      : path_(::access("/dev/shm", W_OK) == 0 ? "/dev/shm/cairn-fuzz.XXXXXX"
+                                              : "/tmp/cairn-fuzz.XXXXXX") {
+    CHECK(::mkdtemp(path_.data()) != nullptr);
+  }
+  ~ScratchDirectory() { ::rmdir(path_.c_str()); }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 const std::string& ScratchTarget() {
-  static const std::string target = [] {
-    const bool has_memory = ::access("/dev/shm", W_OK) == 0;
-    std::string path = has_memory ? "/dev/shm/cairn-fuzz.XXXXXX" : "/tmp/cairn-fuzz.XXXXXX";
-    CHECK(::mkdtemp(path.data()) != nullptr);
-    return path;
-  }();
-  return target;
+  static const ScratchDirectory directory;
+  return directory.path();
 }
 
 // Whatever the snapshot says: it stays below the target, and ends.
