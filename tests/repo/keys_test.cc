@@ -19,6 +19,7 @@
 #include "core/repo/repair.h"
 #include "core/repo/snapshot.h"
 #include "core/repo/stats.h"
+#include "core/store/sessions.h"
 #include "tests/fs/temp_tree.h"
 #include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
@@ -161,6 +162,24 @@ TEST_F(KeysTest, WhoseKeyIsRemovedChangesNothingAnyMore) {
   EXPECT_THAT(AddKey(*other, TestKeyFile(3), {}, {}).status(),
               StatusIs(StatusCode::kFailedPrecondition));
   EXPECT_OK(TryOpen(TestPassword("first")).status());
+}
+
+TEST_F(KeysTest, WhoHasOpenedTheRepositoryGoesOnWhenItsKeyIsRemoved) {
+  ASSERT_OK(AddKey(*repository_, TestKeyFile(), {}, {}).status());
+  ASSERT_OK_AND_ASSIGN(const auto other, TryOpen(TestKeyFile()));
+  ASSERT_OK(RemoveKey(*repository_, *other->opened_by()));
+  tree_.MakeDirectory("src");
+  tree_.Write("src/file", "content");
+  const SnapshotId id = Snapshot(*other);
+  EXPECT_TRUE(CheckAll(*other).clean());
+  EXPECT_OK(Open("first")->FindSnapshot(id).status());
+}
+
+TEST_F(KeysTest, OnlyOneProcessAtATimeChangesThem) {
+  ASSERT_OK_AND_ASSIGN(const auto lock, LockForKeys(disk_));
+  EXPECT_THAT(AddKey(*repository_, TestKeyFile(), {}, {}).status(),
+              StatusIs(StatusCode::kAborted, HasSubstr("changes the keys")));
+  EXPECT_THAT(RemoveKey(*repository_, *repository_->opened_by()), StatusIs(StatusCode::kAborted));
 }
 
 TEST_F(KeysTest, KeysAreBounded) {
