@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/arguments.h"
 
+#include <CLI/CLI.hpp>
 #include <sstream>
 #include <string_view>
 
@@ -124,8 +125,9 @@ CLI::Option* AddFlag(CLI::App& app, const std::string& name, bool& variable,
 }
 
 CLI::Option* AddArgument(CLI::App& app, const std::string& name,
-                         std::optional<std::string>& variable, const std::string& help) {
-  return AddText(app, name, "", variable, help);
+                         std::optional<std::string>& variable, const std::string& help,
+                         bool required) {
+  return AddText(app, name, "", variable, help)->required(required);
 }
 
 CLI::Option* AddArguments(CLI::App& app, const std::string& name,

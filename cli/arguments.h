@@ -3,12 +3,13 @@
 // option, and what stands after `--` untouched.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "cli/cli11_fwd.h"
 
 namespace cairn {
 
@@ -28,9 +29,10 @@ CLI::Option* AddList(CLI::App& app, const std::string& name, const std::string& 
                      std::vector<std::string>& variable, const std::string& help);
 CLI::Option* AddFlag(CLI::App& app, const std::string& name, bool& variable,
                      const std::string& help);
-// Arguments by their place: one, and one or more (or any number if `required` is false).
+// Arguments by their place: one, and one or more; none will do if `required` is false.
 CLI::Option* AddArgument(CLI::App& app, const std::string& name,
-                         std::optional<std::string>& variable, const std::string& help);
+                         std::optional<std::string>& variable, const std::string& help,
+                         bool required);
 CLI::Option* AddArguments(CLI::App& app, const std::string& name,
                           std::vector<std::string>& variable, const std::string& help,
                           bool required);

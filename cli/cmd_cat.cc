@@ -21,7 +21,7 @@ class CatCommand : public Command {
                    "The bytes as they were. Nothing else is written there.",
                    "  cairn cat latest:/etc/fstab\n"
                    "  cairn cat '@yesterday:/home/me/all.sql.gz' | zcat | less\n");
-    AddArgument(*command, "SNAPSHOT:FILE", file_, "A file in a snapshot")->required();
+    AddArgument(*command, "SNAPSHOT:FILE", file_, "A file in a snapshot", /*required=*/true);
     filter_.Declare(*command);
     return command;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn completion
+#include <CLI/CLI.hpp>
 #include <array>
 #include <optional>
 #include <string>
@@ -203,7 +204,7 @@ class CompletionCommand : public Command {
                    "  cairn completion bash > ~/.local/share/bash-completion/completions/cairn\n"
                    "  cairn completion zsh > ~/.zfunc/_cairn\n"
                    "  cairn completion fish > ~/.config/fish/completions/cairn.fish\n");
-    AddArgument(*command, "SHELL", shell_, "bash, zsh or fish")->required();
+    AddArgument(*command, "SHELL", shell_, "bash, zsh or fish", /*required=*/true);
     return command;
   }
 

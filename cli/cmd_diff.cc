@@ -92,9 +92,9 @@ CLI::App* DiffCommand::Declare(CLI::App& app) {
       "  cairn diff latest~1 latest\n"
       "  cairn diff @yesterday:/etc latest:/etc\n");
   AddArgument(*command, "BEFORE", before_,
-              "A snapshot, or SNAPSHOT:PATH; a path that only\none of them has is meant for both")
-      ->required();
-  AddArgument(*command, "AFTER", after_, "Another one")->required();
+              "A snapshot, or SNAPSHOT:PATH; a path that only\none of them has is meant for both",
+              /*required=*/true);
+  AddArgument(*command, "AFTER", after_, "Another one", /*required=*/true);
   filter_.Declare(*command);
   return command;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn index rebuild
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 #include <system_error>

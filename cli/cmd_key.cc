@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn key add, list, remove, passwd
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -69,7 +70,7 @@ CLI::App* KeyCommand::Declare(CLI::App& app) {
           "Make a key file, which must not be there yet");
   list_ = command->add_subcommand("list", "List the keys; * is the one that opened");
   remove_ = command->add_subcommand("remove", "Remove a key, but not the one that opened");
-  AddArgument(*remove_, "ID", id_, "Which, by its id or the first digits of it")->required();
+  AddArgument(*remove_, "ID", id_, "Which, by its id or the first digits of it", /*required=*/true);
   passwd_ = command->add_subcommand("passwd", "Change the password that opened");
   DeclareNewPassword(*passwd_);
   for (CLI::App* const each : {add_, list_, remove_, passwd_}) each->fallthrough();

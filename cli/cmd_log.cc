@@ -31,7 +31,7 @@ class LogCommand : public Command {
         "relative path begins at the working directory.",
         "  cairn log /etc/fstab\n"
         "  cairn log report.odt\n");
-    AddArgument(*command, "PATH", path_, "Its original path")->required();
+    AddArgument(*command, "PATH", path_, "Its original path", /*required=*/true);
     filter_.Declare(*command);
     return command;
   }

@@ -26,7 +26,7 @@ class LsCommand : public Command {
                                    "  cairn ls latest\n"
                                    "  cairn ls -l latest:/etc/ssh\n"
                                    "  cairn ls -R '@yesterday:/home/me/work'\n");
-    AddArgument(*command, "SNAPSHOT[:PATH]", snapshot_, "What to list")->required();
+    AddArgument(*command, "SNAPSHOT[:PATH]", snapshot_, "What to list", /*required=*/true);
     AddFlag(*command, "-l,--long", long_, "With type, permissions, owner, size and local time");
     AddFlag(*command, "-R,--recursive", recursive_, "All that is below");
     filter_.Declare(*command);

@@ -57,7 +57,7 @@ CLI::App* RestoreCommand::Declare(CLI::App& app) {
       "  cairn restore latest -t /tmp/out\n"
       "  cairn restore @yesterday:/home/me/work -t ~/work-of-yesterday\n"
       "  cairn restore latest:/etc/nginx --in-place --delete\n");
-  AddArgument(*command, "SNAPSHOT[:PATH]", snapshot_, "What to restore")->required();
+  AddArgument(*command, "SNAPSHOT[:PATH]", snapshot_, "What to restore", /*required=*/true);
   AddText(*command, "-t,--target", "DIR", target_, "Where to; made if it is missing");
   AddFlag(*command, "--in-place", in_place_, "Where it came from, instead of a target");
   AddList(*command, "-i,--include", "PATTERN", include_, "Only what matches, with all below it");

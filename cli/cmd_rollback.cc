@@ -77,7 +77,7 @@ CLI::App* RollbackCommand::Declare(CLI::App& app) {
       "  cairn rollback ~/work --dry-run\n"
       "  cairn rollback ~/work/thesis.tex --to @yesterday\n"
       "  cairn rollback ~/work --to 1f3a77c2        # the safety snapshot: back again\n");
-  AddArgument(*command, "PATH", path_, "The file or directory, where it is")->required();
+  AddArgument(*command, "PATH", path_, "The file or directory, where it is", /*required=*/true);
   AddText(*command, "--to", "SNAPSHOT", to_,
           "As it was in this one, else in the newest that has it\n(and is no safety snapshot)");
   AddFlag(*command, "-f,--force", force_,

@@ -2,6 +2,7 @@
 // cairn snapshot
 #include <sys/stat.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <optional>

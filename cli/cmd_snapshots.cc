@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cairn snapshots
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iterator>
 #include <map>

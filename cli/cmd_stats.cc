@@ -28,7 +28,8 @@ class StatsCommand : public Command {
         "counts once, stored size what the packs take.",
         "  cairn stats\n"
         "  cairn stats latest\n");
-    AddArgument(*command, "SNAPSHOT", snapshot_, "One snapshot, instead of everything");
+    AddArgument(*command, "SNAPSHOT", snapshot_, "One snapshot, instead of everything",
+                /*required=*/false);
     filter_.Declare(*command);
     return command;
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.h"
 
+#include <CLI/CLI.hpp>
+
 #include "absl/strings/str_format.h"
 
 namespace cairn {

@@ -2,10 +2,10 @@
 // A command of the program.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <vector>
 
+#include "cli/cli11_fwd.h"
 #include "cli/context.h"
 #include "cli/exit_code.h"
 #include "core/base/status.h"

@@ -2,7 +2,6 @@
 // Passwords and key files: where they are read from.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/filter_options.h"
 
+#include <CLI/CLI.hpp>
 #include <utility>
 
 #include "cli/arguments.h"

@@ -2,10 +2,10 @@
 // --host, --tag and --path: which snapshots a command looks at.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/cli11_fwd.h"
 #include "core/base/status.h"
 #include "core/repo/snapshot_selector.h"
 

@@ -2,10 +2,10 @@
 // The options that every command takes, and what the environment says in their place.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
+#include "cli/cli11_fwd.h"
 #include "cli/credentials.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/keep_options.h"
 
+#include <CLI/CLI.hpp>
+
 #include "absl/strings/str_format.h"
 #include "cli/arguments.h"
 #include "cli/error.h"

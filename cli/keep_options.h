@@ -2,12 +2,12 @@
 // The --keep options of forget.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/cli11_fwd.h"
 #include "core/base/status.h"
 #include "core/repo/retention.h"
 

@@ -2,6 +2,7 @@
 // Reads the arguments, runs the command they name, and turns its result into an exit code.
 #include <malloc.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <iostream>
