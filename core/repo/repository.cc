@@ -299,14 +299,24 @@ Status Repository::FoldJournalIfDue() {
   return journal_->FoldIfDue(state, policy);
 }
 
-Status Repository::EnsureReserve(uint64_t min_free) {
+StatusOr<uint64_t> Repository::WantedReserve() {
   ASSIGN_OR_RETURN(const auto reader, index().Read());
   uint64_t packs_bytes = 0;
   RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
     if (pack.state != PackState::kPurged) packs_bytes += pack.info.bytes;
     return true;
   }));
-  return cairn::EnsureReserve(fs_, ReserveBlocks(packs_bytes, config_.pack_target_bytes), min_free);
+  return ReserveBlocks(packs_bytes, config_.pack_target_bytes);
+}
+
+Status Repository::EnsureReserve(uint64_t min_free) {
+  ASSIGN_OR_RETURN(const uint64_t blocks, WantedReserve());
+  return cairn::EnsureReserve(fs_, blocks, min_free);
+}
+
+Status Repository::GrowReserve() {
+  ASSIGN_OR_RETURN(const uint64_t blocks, WantedReserve());
+  return blocks > kMinReserveBlocks ? cairn::EnsureReserve(fs_, blocks) : OkStatus();
 }
 
 Status Repository::VerifyBlob(const BlobRef& ref, ByteSpan bytes) const {

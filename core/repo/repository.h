@@ -112,8 +112,10 @@ class Repository : public BlobSource {
 
   // Folds the journal if it has grown enough. For whoever has just committed.
   Status FoldJournalIfDue();
-  // Makes the reserve (reserve.h) as large as what is stored now asks for. Likewise.
+  // Makes the reserve (reserve.h) as large as what is stored now asks for: after a prune, and where
+  // that is more than a new repository has.
   Status EnsureReserve(uint64_t min_free = kMinFreeForReserve);
+  Status GrowReserve();
   // Replaces an index that has grown to more than twice its content by a compact one; returns
   // whether it did. For whoever has written and is about to end: processes that have the old one
   // open go on with it. Not to be called while other threads use the repository.
@@ -153,6 +155,7 @@ class Repository : public BlobSource {
   LmdbIndexOptions IndexOptions() const;
   IndexSync Sync(const KnownFooters* footers);
   uint64_t SeenRecords();
+  StatusOr<uint64_t> WantedReserve();  // in blocks
   // A blob in its decoded frame.
   struct BlobInFrame {
     FrameCache::Frame frame;

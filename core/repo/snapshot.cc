@@ -305,7 +305,7 @@ StatusOr<SnapshotResult> SnapshotRun::Finish(BlobId root, bool took_over, uint64
     repository_.options().warn("the change cache was not written: " + std::string(Message(status)));
   }
   (void)repository_.FoldJournalIfDue();
-  if (result.statistics.stored_bytes_added > 0) (void)repository_.EnsureReserve();
+  if (result.statistics.stored_bytes_added > 0) (void)repository_.GrowReserve();
   return result;
 }
 

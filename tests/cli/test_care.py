@@ -332,6 +332,14 @@ class FullDiskTest(CairnTest):
         self.fill_and_free(6 << 20)
 
 
+class ReserveTest(CairnTest):
+    def test_it_grows_with_the_repository(self):
+        reserve = self.repo / "reserve"
+        self.assertEqual(len(list(reserve.iterdir())), 4)
+        self.cairn("snapshot", "-q", "--stdin", input=os.urandom(270_000_000))
+        self.assertEqual(len(list(reserve.iterdir())), 5)
+
+
 class StatsTest(CairnTest):
     def test_of_the_repository(self):
         self.write("a", "x" * 100000)
