@@ -20,15 +20,13 @@
 #include "core/repo/commit.h"
 #include "core/repo/forget.h"
 #include "core/repo/prune.h"
-#include "core/repo/restore.h"
+#include "fuzz/bounded_restore.h"
 
 namespace cairn {
 namespace {
 
 constexpr size_t kMaxBlobs = 60;
 constexpr size_t kMaxSnapshots = 3;
-// Shared nodes make trees of any size, and holes make files of any size.
-constexpr size_t kMaxVisits = 500;
 constexpr uint64_t kMaxContentBytes = 4 * kMiB;
 
 struct HostileBlob {
@@ -155,26 +153,6 @@ void Look(Repository& repository, const std::vector<SnapshotView>& snapshots) {
       .IgnoreError();
 }
 
-// Where it would write nothing.
-void PlanRestore(Repository& repository, const SnapshotView& snapshot) {
-  StopFlag stop;
-  std::atomic<size_t> seen{0};
-  RestoreOptions options;
-  options.dry_run = true;
-  options.threads = 1;
-  options.stop = &stop;
-  const auto count = [&] {
-    if (++seen > kMaxVisits) stop.Request();
-  };
-  options.on_entry = [&](const std::string&, RestoreAction) { count(); };
-  options.on_problem = [&](const std::string&, const std::string&) { count(); };
-  const RestorePlace place = {.snapshot = snapshot.info.id,
-                              .path = "",
-                              .target = "/nonexistent/cairn-fuzz",
-                              .in_place = false};
-  Restore(repository, place, options).IgnoreError();
-}
-
 bool IsClean(Repository& repository) {
   CheckOptions options;
   options.threads = 1;
@@ -192,7 +170,7 @@ void UseRepository(Repository& repository) {
   for (const SnapshotView& snapshot : *snapshots) {
     listings.push_back(ListAll(repository, snapshot));
     CHECK(!clean || listings.back().whole);
-    PlanRestore(repository, snapshot);
+    RestoreBounded(repository, snapshot.info.id, "/nonexistent/cairn-fuzz", /*dry_run=*/true);
   }
   Look(repository, *snapshots);
 

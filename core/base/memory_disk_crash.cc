@@ -57,11 +57,13 @@ class CrashReplay {
   }
 
   void ReplayContents();
+  void SettleContents();
   std::vector<bool> LandedNames();
   void ReplayNames();
   void Collect(InodeId directory, const std::string& prefix);
   Bytes ContentAfterCrash(const FileState& file);
   Bytes TornContent(const FileState& file);
+  Bytes ChosenContent(const FileState& file);
 
   const std::span<const DiskLogEntry> log_;
   const CrashChoices& choices_;
@@ -72,7 +74,9 @@ class CrashReplay {
 };
 
 void CrashReplay::ReplayContents() {
-  for (const DiskLogEntry& entry : log_) {
+  for (size_t i = 0; i < log_.size(); ++i) {
+    if (i == choices_.settled) SettleContents();
+    const DiskLogEntry& entry = log_[i];
     switch (entry.operation.kind) {
       case Kind::kCreate:
         files_[entry.inode];
@@ -104,6 +108,14 @@ void CrashReplay::ReplayContents() {
         break;
     }
   }
+  if (choices_.settled >= log_.size()) SettleContents();
+}
+
+void CrashReplay::SettleContents() {
+  for (auto& [inode, file] : files_) {
+    file.durable_bytes = file.content.size();
+    file.before_replacing.reset();
+  }
 }
 
 // Which operations on names survive, by their index in the log.
@@ -117,13 +129,15 @@ std::vector<bool> CrashReplay::LandedNames() {
     if (entry.operation.kind == Kind::kSyncDirectory && !IsLost(entry)) synced.insert(entry.inode);
     if (!ChangesNames(entry)) continue;
     const bool is_rename = entry.operation.kind == Kind::kRename;
-    landed[i] = synced.contains(entry.slot.directory) || landed_later.contains(entry.slot) ||
+    landed[i] = i < choices_.settled || synced.contains(entry.slot.directory) ||
+                landed_later.contains(entry.slot) ||
                 (is_rename && (synced.contains(entry.to_slot.directory) ||
                                landed_later.contains(entry.to_slot)));
     if (!landed[i]) {
       landed[i] = choices_.policy == CrashPolicy::kKeepAll ||
                   choices_.policy == CrashPolicy::kKeepNamesDropData ||
-                  (choices_.policy == CrashPolicy::kRandom && Below(8) < out_of_8);
+                  (choices_.policy == CrashPolicy::kRandom && Below(8) < out_of_8) ||
+                  (choices_.policy == CrashPolicy::kChosen && choices_.choose(2) == 1);
     }
     if (!landed[i]) continue;
     landed_later.insert(entry.slot);
@@ -171,6 +185,7 @@ Bytes DurableContent(const FileState& file) {
 Bytes CrashReplay::ContentAfterCrash(const FileState& file) {
   const bool all_synced = file.durable_bytes == file.content.size() && !file.before_replacing;
   if (all_synced || choices_.policy == CrashPolicy::kKeepAll) return file.content;
+  if (choices_.policy == CrashPolicy::kChosen) return ChosenContent(file);
   if (choices_.policy != CrashPolicy::kRandom) return DurableContent(file);
   switch (Below(4)) {
     case 0:
@@ -197,6 +212,36 @@ Bytes CrashReplay::TornContent(const FileState& file) {
     begin = end;
   }
   return torn;
+}
+
+// Of what no sync covers: all, nothing, its length alone, or one half of its sectors, with the
+// length or without what is behind.
+Bytes CrashReplay::ChosenContent(const FileState& file) {
+  constexpr size_t kSector = 512;
+  const size_t size = file.content.size();
+  const size_t half = file.durable_bytes + (size - file.durable_bytes) / 2;
+  const size_t middle = std::clamp(half / kSector * kSector, file.durable_bytes, size);
+  const bool has_halves = middle > file.durable_bytes && middle < size;
+  Bytes content = file.content;
+  const auto at = [&](size_t offset) { return content.begin() + static_cast<ptrdiff_t>(offset); };
+  switch (choices_.choose(has_halves ? 6 : 3)) {
+    case 0:
+      return content;
+    case 1:
+      return DurableContent(file);
+    case 2:
+      std::fill(at(file.durable_bytes), content.end(), uint8_t{0});
+      return content;
+    case 3:
+      content.resize(middle);
+      return content;
+    case 4:
+      std::fill(at(middle), content.end(), uint8_t{0});
+      return content;
+    default:
+      std::fill(at(file.durable_bytes), at(middle), uint8_t{0});
+      return content;
+  }
 }
 
 }  // namespace

@@ -67,11 +67,17 @@ enum class CrashPolicy : uint8_t {
   kDropUnsynced,       // everything is lost
   kKeepNamesDropData,  // all names are there, the bytes are not
   kRandom,  // each name or not; each sector there, zero or garbage; file sizes in between
+  kChosen,  // each name or not, each content in one of a few ways, as `choose` says
 };
 
 struct CrashChoices {
   CrashPolicy policy = CrashPolicy::kDropUnsynced;
   uint64_t seed = 0;  // kRandom: equal seeds make equal disks
+  // kChosen: which of so many ways (0 to count - 1) the next thing that is open takes. Equal
+  // answers make equal disks, so that a caller can go through all of them.
+  std::function<size_t(size_t count)> choose = {};
+  // So many of the first operations have reached the disk without a sync, as they do after a while.
+  size_t settled = 0;
   // If it is set: the syncs (kSync, kSyncDirectory) for which it is true did nothing, as if the
   // code did not have them.
   std::function<bool(const DiskOperation&)> is_sync_lost = {};

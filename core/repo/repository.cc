@@ -315,6 +315,10 @@ Status Repository::EnsureReserve(uint64_t min_free) {
 }
 
 Status Repository::GrowReserve() {
+  // To add up the packs takes longer than a small snapshot where they are many; where they are
+  // many, the reserve is as large as it gets.
+  ASSIGN_OR_RETURN(const uint64_t present, CountReserveBlocks(fs_));
+  if (present >= MaxReserveBlocks(config_.pack_target_bytes)) return OkStatus();
   ASSIGN_OR_RETURN(const uint64_t blocks, WantedReserve());
   return blocks > kMinReserveBlocks ? cairn::EnsureReserve(fs_, blocks) : OkStatus();
 }

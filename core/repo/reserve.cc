@@ -53,9 +53,18 @@ StatusOr<std::vector<std::string>> ListBlocks(FileSystem& fs) {
 
 }  // namespace
 
+uint64_t MaxReserveBlocks(uint64_t pack_target_bytes) {
+  return std::max(kMinReserveBlocks, pack_target_bytes / kReserveBlockBytes);
+}
+
 uint64_t ReserveBlocks(uint64_t packs_bytes, uint64_t pack_target_bytes) {
-  const uint64_t most = std::max(kMinReserveBlocks, pack_target_bytes / kReserveBlockBytes);
-  return std::clamp(packs_bytes / kReserveShare / kReserveBlockBytes, kMinReserveBlocks, most);
+  return std::clamp(packs_bytes / kReserveShare / kReserveBlockBytes, kMinReserveBlocks,
+                    MaxReserveBlocks(pack_target_bytes));
+}
+
+StatusOr<uint64_t> CountReserveBlocks(FileSystem& fs) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListBlocks(fs));
+  return names.size();
 }
 
 Status EnsureReserve(FileSystem& fs, uint64_t blocks, uint64_t min_free) {

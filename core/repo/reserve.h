@@ -18,9 +18,13 @@ inline constexpr uint64_t kMinReserveBlocks = 4;
 // So much has to be free for another block.
 inline constexpr uint64_t kMinFreeForReserve = 8 * kMiB;
 
-// A fiftieth of what the packs take, up to one whole pack: then any pack can be rewritten.
+// One whole pack: then any pack can be rewritten.
+uint64_t MaxReserveBlocks(uint64_t pack_target_bytes);
+// A fiftieth of what the packs take, within the limits above.
 uint64_t ReserveBlocks(uint64_t packs_bytes, uint64_t pack_target_bytes);
 
+// How many there are, cut short or whole.
+StatusOr<uint64_t> CountReserveBlocks(FileSystem& fs);
 // Makes the blocks that are missing of so many; where there is no room, that is no error.
 Status EnsureReserve(FileSystem& fs, uint64_t blocks = kMinReserveBlocks,
                      uint64_t min_free = kMinFreeForReserve);

@@ -39,15 +39,21 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, Slot& slot, int des
     if (!first) return OkStatus();
     --d.pending;
   }
-  const FileSystemTraits& traits = d.TraitsFor(slot);
-  ASSIGN_OR_RETURN(ReadEntry read, Reader(worker).Read(descriptor, slot.name.c_str(), slot.status,
-                                                       traits, slot.base));
-  // Here and not by the directory that takes the entry for another name: it may have been listed
-  // long after the file was read.
-  if (IsRacy(read.status, d.before_stat, traits)) read.settled = false;
+  ASSIGN_OR_RETURN(const ReadEntry read, ReadContent(d, slot, slot.base, descriptor, worker));
   FillSlot(d, slot, read);
   if (shared) inodes_.Publish(slot.status, read);
   return OkStatus();
+}
+
+StatusOr<ReadEntry> SnapshotWalk::ReadContent(const Directory& d, const Slot& slot,
+                                              const Entry* base, int descriptor, int worker) {
+  const FileSystemTraits& traits = d.TraitsFor(slot);
+  ASSIGN_OR_RETURN(ReadEntry read,
+                   Reader(worker).Read(descriptor, slot.name.c_str(), slot.status, traits, base));
+  // Here and not by the directory that takes the entry for another name: it may have been listed
+  // long after the file was read.
+  if (IsRacy(read.status, d.before_stat, traits)) read.settled = false;
+  return read;
 }
 
 // The files of a leaf that was to be taken over, whose entries are needed after all, since
@@ -60,12 +66,9 @@ Status SnapshotWalk::ReadAfterAll(Directory& d, Span& span, int worker) {
       slot.dropped = true;
       continue;
     }
-    const FileSystemTraits& traits = d.TraitsFor(slot);
-    slot.witness = WitnessToEarn(slot.witness, slot.status, d.before_stat, traits, {});
-    ASSIGN_OR_RETURN(ReadEntry read,
-                     Reader(worker).Read(pin->descriptor(), slot.name.c_str(), slot.status, traits,
-                                         /*base=*/nullptr));
-    if (IsRacy(read.status, d.before_stat, traits)) read.settled = false;
+    slot.witness = WitnessToEarn(slot.witness, slot.status, d.before_stat, d.TraitsFor(slot), {});
+    ASSIGN_OR_RETURN(const ReadEntry read,
+                     ReadContent(d, slot, /*base=*/nullptr, pin->descriptor(), worker));
     FillSlot(d, slot, read);
   }
   return OkStatus();

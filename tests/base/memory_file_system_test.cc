@@ -203,6 +203,41 @@ TEST(MemoryFileSystemCrashTest, EqualSeedsMakeEqualDisks) {
   }
 }
 
+TEST(MemoryFileSystemCrashTest, EachOpenThingCanBeChosen) {
+  MemoryFileSystem fs;
+  const std::string content(2048, 'a');
+  Create(fs, "file", content);
+  const auto after = [&](std::vector<size_t> answers) -> StatusOr<std::string> {
+    std::vector<size_t> counts;
+    const auto disk = fs.CrashedAt(fs.operation_count(),
+                                   {.policy = CrashPolicy::kChosen, .choose = [&](size_t count) {
+                                      counts.push_back(count);
+                                      return answers[counts.size() - 1];
+                                    }});
+    EXPECT_EQ(counts.size(), answers.size());
+    return Read(*disk, "file");
+  };
+  const std::string half(1024, 'a');
+  const std::string zeros(1024, '\0');
+  EXPECT_THAT(after({0}), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(after({1, 0}), IsOkAndHolds(content));
+  EXPECT_THAT(after({1, 1}), IsOkAndHolds(""));
+  EXPECT_THAT(after({1, 2}), IsOkAndHolds(zeros + zeros));
+  EXPECT_THAT(after({1, 3}), IsOkAndHolds(half));
+  EXPECT_THAT(after({1, 4}), IsOkAndHolds(half + zeros));
+  EXPECT_THAT(after({1, 5}), IsOkAndHolds(zeros + half));
+}
+
+TEST(MemoryFileSystemCrashTest, WhatHasSettledIsDurableWithoutASync) {
+  MemoryFileSystem fs;
+  Create(fs, "old", "content");
+  const size_t settled = fs.operation_count();
+  Create(fs, "new", "content");
+  const auto disk = fs.CrashedAt(fs.operation_count(), {.settled = settled});
+  EXPECT_THAT(disk->AllPaths(), ElementsAre("old"));
+  EXPECT_THAT(Read(*disk, "old"), IsOkAndHolds("content"));
+}
+
 TEST(MemoryFileSystemCrashTest, CutsThePowerAfterAnyOperation) {
   MemoryFileSystem fs;
   CreateDurable(fs, "f", "x");  // create, append, sync, sync directory

@@ -22,9 +22,12 @@
 #include "core/repo/forget.h"
 #include "core/repo/prune.h"
 #include "core/repo/repository.h"
+#include "core/repo/reserve.h"
 #include "core/repo/snapshot.h"
 #include "core/repo/stats.h"
+#include "tests/crash/each_crash.h"
 #include "tests/support/encryption.h"
+#include "tests/support/noise.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -53,13 +56,7 @@ class Source {
   }
   // Content that does not compress, so that packs fill.
   void WriteNoise(const std::string& name, size_t bytes, unsigned seed) {
-    std::string content(bytes, '\0');
-    uint64_t state = seed * 0x9E3779B97F4A7C15u + 1;
-    for (char& c : content) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      c = static_cast<char>(state >> 56);
-    }
-    Write(name, content);
+    Write(name, Noise(bytes, seed * 0x9E3779B97F4A7C15u + 1));
   }
   // One byte in the middle.
   void Change(const std::string& name) {
@@ -143,10 +140,27 @@ class History {
     return Prune(*repository_, options).status();
   }
 
-  // Cuts the power after `operations`, and looks at what is left.
-  void VerifyCutAfter(size_t operations, const CrashChoices& choices) const {
-    const std::unique_ptr<MemoryFileSystem> disk = disk_.CrashedAt(operations, choices);
-    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(*disk, TestRepositoryOptions());
+  // Cuts the power after `operations`, and looks at what is left. How many states that can be.
+  size_t VerifyCutAfter(size_t operations, const CrashChoices& choices) const {
+    return ForEachCrash(disk_, operations, choices,
+                        [&](MemoryFileSystem& disk) { VerifyDisk(disk, operations); });
+  }
+  uint64_t DeltaFrames() {
+    const StatusOr<RepositoryStats> stats = StatsOfRepository(*repository_);
+    EXPECT_OK(stats.status());
+    return stats->delta_frames;
+  }
+  size_t operations() const { return disk_.operation_count(); }
+  size_t acknowledged() const { return acknowledged_.size(); }
+  Source& source() { return source_; }
+  MemoryFileSystem& disk() { return disk_; }
+
+ private:
+  // What a cut after `operations` has left.
+  void VerifyDisk(MemoryFileSystem& disk, size_t operations) const {
+    // Enough, and too little for a reserve, which would take longer to fill than all the rest.
+    disk.SetCapacityBytes(kMinFreeForReserve);
+    StatusOr<std::unique_ptr<Repository>> opened = Repository::Open(disk, TestRepositoryOptions());
     if (operations < created_ && opened.status().code() == StatusCode::kNotFound) return;
     ASSERT_OK(opened.status());
     Repository& repository = **opened;
@@ -166,18 +180,6 @@ class History {
       ADD_FAILURE() << damage.object << ": " << damage.what;
     VerifyNextSnapshot(repository);
   }
-
-  uint64_t DeltaFrames() {
-    const StatusOr<RepositoryStats> stats = StatsOfRepository(*repository_);
-    EXPECT_OK(stats.status());
-    return stats->delta_frames;
-  }
-  size_t operations() const { return disk_.operation_count(); }
-  size_t acknowledged() const { return acknowledged_.size(); }
-  Source& source() { return source_; }
-  MemoryFileSystem& disk() { return disk_; }
-
- private:
   void VerifyNextSnapshot(Repository& repository) const {
     SnapshotOptions options;
     options.labels.host = "host";

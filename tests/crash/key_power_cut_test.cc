@@ -11,6 +11,7 @@
 #include "core/base/random.h"
 #include "core/repo/keys.h"
 #include "core/repo/repository.h"
+#include "tests/crash/each_crash.h"
 #include "tests/support/encryption.h"
 #include "tests/support/status_matchers.h"
 
@@ -42,13 +43,15 @@ class KeyPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
   // Runs `verify` on the disk as each cut of what was done since `begin` can have left it.
   void ForEachCut(size_t begin,
                   const std::function<void(MemoryFileSystem& disk, bool done)>& verify) {
-    RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
+    size_t states = 0;
     for (size_t n = begin; n <= disk_.operation_count(); ++n) {
       SCOPED_TRACE("cut after operation " + std::to_string(n));
-      const auto disk = disk_.CrashedAt(n, {.policy = GetParam(), .seed = n});
-      verify(*disk, n == disk_.operation_count());
+      states += testing::ForEachCrash(
+          disk_, n, testing::CrashChoicesOf(GetParam(), n, begin),
+          [&](MemoryFileSystem& disk) { verify(disk, n == disk_.operation_count()); });
       if (HasFailure()) return;
     }
+    RecordProperty("states", static_cast<int>(states));
   }
 
   MemoryFileSystem disk_;
@@ -105,7 +108,8 @@ TEST_P(KeyPowerCutTest, WhileAKeyIsReplacedOneOfThemOpens) {
 
 INSTANTIATE_TEST_SUITE_P(Policies, KeyPowerCutTest,
                          ::testing::Values(CrashPolicy::kKeepAll, CrashPolicy::kDropUnsynced,
-                                           CrashPolicy::kKeepNamesDropData, CrashPolicy::kRandom));
+                                           CrashPolicy::kKeepNamesDropData, CrashPolicy::kRandom,
+                                           CrashPolicy::kChosen));
 
 }  // namespace
 }  // namespace cairn

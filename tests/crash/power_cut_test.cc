@@ -33,6 +33,8 @@ std::string PolicyName(const ::testing::TestParamInfo<CrashPolicy>& policy) {
       return "KeepNamesDropData";
     case CrashPolicy::kRandom:
       return "Random";
+    case CrashPolicy::kChosen:
+      return "Chosen";
   }
   return "Unknown";
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -22,7 +23,9 @@
 #include "core/repo/snapshot.h"
 #include "core/store/object_store.h"
 #include "core/store/pack.h"
+#include "tests/crash/each_crash.h"
 #include "tests/support/encryption.h"
+#include "tests/support/noise.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -53,12 +56,7 @@ class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
   void TearDown() override { std::filesystem::remove_all(source_); }
 
   void WriteNoise(const std::string& name, size_t bytes, uint64_t seed) const {
-    std::string content(bytes, '\0');
-    for (char& c : content) {
-      seed = seed * 6364136223846793005u + 1442695040888963407u;
-      c = static_cast<char>(seed >> 56);
-    }
-    std::ofstream(source_ + "/" + name, std::ios::binary) << content;
+    std::ofstream(source_ + "/" + name, std::ios::binary) << testing::Noise(bytes, seed);
   }
   void Snapshot() {
     SnapshotOptions options;
@@ -99,12 +97,23 @@ class RepairPowerCutTest : public ::testing::TestWithParam<CrashPolicy> {
     return judgement;
   }
 
+  // Runs `verify` on the disk as each cut of what was done since `begin` can have left it.
+  void ForEachCut(size_t begin,
+                  const std::function<void(MemoryFileSystem& disk, bool is_done)>& verify) {
+    size_t states = 0;
+    for (size_t n = begin; n <= disk_.operation_count(); ++n) {
+      SCOPED_TRACE("cut after operation " + std::to_string(n));
+      const bool is_done = n == disk_.operation_count();
+      states += testing::ForEachCrash(disk_, n, testing::CrashChoicesOf(GetParam(), n, begin),
+                                      [&](MemoryFileSystem& disk) { verify(disk, is_done); });
+      if (HasFailure()) return;
+    }
+    RecordProperty("states", static_cast<int>(states));
+  }
   // `is_done`: the repair has said so.
-  void VerifyCutAfter(size_t operations, const Judgement& before, bool is_done,
-                      const CrashChoices& choices) const {
-    const std::unique_ptr<MemoryFileSystem> disk = disk_.CrashedAt(operations, choices);
+  void VerifyNothingIsWorse(MemoryFileSystem& disk, const Judgement& before, bool is_done) const {
     ASSERT_OK_AND_ASSIGN(const auto repository,
-                         Repository::Open(*disk, testing::TestRepositoryOptions()));
+                         Repository::Open(disk, testing::TestRepositoryOptions()));
     const Judgement after = Judge(CheckAll(*repository));
     EXPECT_TRUE(before.Includes(after));
     VerifyMended(*repository, is_done);
@@ -155,12 +164,9 @@ TEST_P(RepairPowerCutTest, AfterAnyOperationNothingIsWorse) {
   EXPECT_EQ(result.copies_mended, 1U);
   EXPECT_GT(result.blobs_from_sources, 0U);
   EXPECT_EQ(result.blobs_missing, 0U);
-  for (size_t n = begin; n <= disk_.operation_count(); ++n) {
-    SCOPED_TRACE("cut after operation " + std::to_string(n));
-    VerifyCutAfter(n, before, n == disk_.operation_count(), {.policy = GetParam(), .seed = n});
-    if (HasFailure()) return;
-  }
-  RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
+  ForEachCut(begin, [&](MemoryFileSystem& disk, bool is_done) {
+    VerifyNothingIsWorse(disk, before, is_done);
+  });
 }
 
 TEST_P(RepairPowerCutTest, PacksThatChangedPlacesAreNeverLost) {
@@ -199,18 +205,14 @@ TEST_P(RepairPowerCutTest, PacksThatChangedPlacesAreNeverLost) {
   ASSERT_OK_AND_ASSIGN(const RepairResult result, Repair(*repository_, options));
   EXPECT_EQ(result.packs_renamed, 6U);
   EXPECT_EQ(result.blobs_missing, 0U);
-  for (size_t n = begin; n <= disk_.operation_count(); ++n) {
-    SCOPED_TRACE("cut after operation " + std::to_string(n));
-    const auto disk = disk_.CrashedAt(n, {.policy = GetParam(), .seed = n});
+  ForEachCut(begin, [&](MemoryFileSystem& disk, bool is_done) {
     ASSERT_OK_AND_ASSIGN(const auto repository,
-                         Repository::Open(*disk, testing::TestRepositoryOptions()));
-    VerifyMended(*repository, n == disk_.operation_count());
+                         Repository::Open(disk, testing::TestRepositoryOptions()));
+    VerifyMended(*repository, is_done);
     for (size_t i = 0; i < packs.size(); ++i) {
-      EXPECT_THAT(ReadWholeFile(*disk, packs[i], kGiB), testing::IsOkAndHolds(whole[i]));
+      EXPECT_THAT(ReadWholeFile(disk, packs[i], kGiB), testing::IsOkAndHolds(whole[i]));
     }
-    if (HasFailure()) return;
-  }
-  RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
+  });
 }
 
 TEST_P(RepairPowerCutTest, WhatIsPutBackFromACopyIsFinishedByTheNext) {
@@ -237,24 +239,67 @@ TEST_P(RepairPowerCutTest, WhatIsPutBackFromACopyIsFinishedByTheNext) {
   const size_t begin = disk_.operation_count();
   ASSERT_OK_AND_ASSIGN(const uint64_t count, PutBackLost(disk_, credential, options));
   EXPECT_EQ(count, 4U);
-  for (size_t n = begin; n <= disk_.operation_count(); ++n) {
-    SCOPED_TRACE("cut after operation " + std::to_string(n));
-    const auto disk = disk_.CrashedAt(n, {.policy = GetParam(), .seed = n});
-    if (n < disk_.operation_count()) {
-      ASSERT_OK(PutBackLost(*disk, credential, options).status());
+  ForEachCut(begin, [&](MemoryFileSystem& disk, bool is_done) {
+    if (!is_done) {
+      ASSERT_OK(PutBackLost(disk, credential, options).status());
     }
     ASSERT_OK_AND_ASSIGN(const auto repository,
-                         Repository::Open(*disk, testing::TestRepositoryOptions()));
+                         Repository::Open(disk, testing::TestRepositoryOptions()));
     EXPECT_TRUE(CheckAll(*repository).clean());
     ASSERT_OK_AND_ASSIGN(const auto snapshots, repository->Snapshots());
     EXPECT_EQ(snapshots.size(), 4U);
-  }
-  RecordProperty("states", static_cast<int>(disk_.operation_count() + 1 - begin));
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, RepairPowerCutTest,
                          ::testing::Values(CrashPolicy::kKeepAll, CrashPolicy::kDropUnsynced,
                                            CrashPolicy::kKeepNamesDropData, CrashPolicy::kRandom));
+
+// Less at a time, as there are many more states.
+using RepairEveryStateTest = RepairPowerCutTest;
+
+TEST_P(RepairEveryStateTest, WhatParityAndTheOtherCopyMend) {
+  WriteNoise("one", 9'000, 1);
+  Snapshot();
+  Zero(Packs().front(), 5'000, 100);
+  Zero("config", 50, 1);
+  ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, testing::TestRepositoryOptions()));
+  const Judgement before = Judge(CheckAll(*repository_));
+  const size_t begin = disk_.operation_count();
+  ASSERT_OK_AND_ASSIGN(const RepairResult result, Repair(*repository_, {}));
+  EXPECT_EQ(result.packs_mended, 1U);
+  EXPECT_EQ(result.copies_mended, 1U);
+  ForEachCut(begin, [&](MemoryFileSystem& disk, bool is_done) {
+    VerifyNothingIsWorse(disk, before, is_done);
+  });
+}
+
+TEST_P(RepairEveryStateTest, TwoPacksThatWereExchanged) {
+  WriteNoise("one", 9'000, 1);
+  Snapshot();
+  WriteNoise("two", 9'000, 2);
+  Snapshot();
+  std::filesystem::remove_all(source_);
+  const std::vector<std::string> packs = Packs();
+  ASSERT_EQ(packs.size(), 2U);
+  ASSERT_OK_AND_ASSIGN(const Bytes first, ReadWholeFile(disk_, packs[0], kGiB));
+  ASSERT_OK_AND_ASSIGN(const Bytes second, ReadWholeFile(disk_, packs[1], kGiB));
+  ASSERT_OK(disk_.Damage(packs[0], [&](Bytes& bytes) { bytes = second; }));
+  ASSERT_OK(disk_.Damage(packs[1], [&](Bytes& bytes) { bytes = first; }));
+  ASSERT_OK_AND_ASSIGN(repository_, Repository::Open(disk_, testing::TestRepositoryOptions()));
+  const size_t begin = disk_.operation_count();
+  ASSERT_OK_AND_ASSIGN(const RepairResult result, Repair(*repository_, {}));
+  EXPECT_EQ(result.packs_renamed, 2U);
+  ForEachCut(begin, [&](MemoryFileSystem& disk, bool is_done) {
+    ASSERT_OK_AND_ASSIGN(const auto repository,
+                         Repository::Open(disk, testing::TestRepositoryOptions()));
+    VerifyMended(*repository, is_done);
+    EXPECT_THAT(ReadWholeFile(disk, packs[0], kGiB), testing::IsOkAndHolds(first));
+    EXPECT_THAT(ReadWholeFile(disk, packs[1], kGiB), testing::IsOkAndHolds(second));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Chosen, RepairEveryStateTest, ::testing::Values(CrashPolicy::kChosen));
 
 }  // namespace
 }  // namespace cairn

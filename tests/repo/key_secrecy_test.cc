@@ -36,6 +36,7 @@
 #include "tests/fs/temp_tree.h"
 #include "tests/support/encryption.h"
 #include "tests/support/memory_search.h"
+#include "tests/support/noise.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -181,20 +182,11 @@ class KeySecrecyTest : public ::testing::Test {
   static constexpr size_t kTextBytes = 1'765'433;
   static constexpr off_t kSparseBytes = 987'654'321;
 
-  static std::string NoiseOf(size_t bytes, uint64_t seed) {
-    std::string noise(bytes, '\0');
-    for (char& c : noise) {
-      seed = seed * 6364136223846793005U + 1442695040888963407U;
-      c = static_cast<char>(seed >> 56);
-    }
-    return noise;
-  }
-
   void SetUp() override {
     tree_.MakeDirectory("src");
     for (const char* directory : {"src/one", "src/two", "src/three"}) {
       tree_.MakeDirectory(directory);
-      tree_.Write(std::string(directory) + "/repeated", NoiseOf(kOddBytes, 1));
+      tree_.Write(std::string(directory) + "/repeated", Noise(kOddBytes, 1));
       tree_.Write(std::string(directory) + "/small", "the same small text in each of them");
     }
     std::string text;
@@ -202,7 +194,7 @@ class KeySecrecyTest : public ::testing::Test {
       text += "line " + std::to_string(i * i) + "\n";
     text.resize(kTextBytes);
     tree_.Write("src/text", text);
-    tree_.Write("src/sparse", NoiseOf(100'000, 2));
+    tree_.Write("src/sparse", Noise(100'000, 2));
     ASSERT_EQ(::truncate(tree_.Path("src/sparse").c_str(), kSparseBytes), 0);
   }
 
@@ -234,7 +226,7 @@ class KeySecrecyTest : public ::testing::Test {
   }
   // Of a repeated file, in its middle.
   void Change(char by) const {
-    std::string content = NoiseOf(kOddBytes, 1);
+    std::string content = Noise(kOddBytes, 1);
     content[kOddBytes / 2] = static_cast<char>(content[kOddBytes / 2] + by);
     std::filesystem::remove(tree_.Path("src/two/repeated"));
     tree_.Write("src/two/repeated", content);

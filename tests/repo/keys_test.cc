@@ -22,6 +22,7 @@
 #include "core/store/sessions.h"
 #include "tests/fs/temp_tree.h"
 #include "tests/support/encryption.h"
+#include "tests/support/noise.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn {
@@ -29,6 +30,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
+using testing::Noise;
 using testing::StatusIs;
 using testing::TestKeyFile;
 using testing::TestPassword;
@@ -243,16 +245,8 @@ TEST_F(KeysTest, EqualContentHasOtherIdsInEachRepository) {
 
 TEST_F(KeysTest, PruneSealsWhatItCopiesAnew) {
   tree_.MakeDirectory("src");
-  const auto noise = [](uint64_t seed) {
-    std::string bytes(3'000'000, '\0');
-    for (char& c : bytes) {
-      seed = seed * 6364136223846793005U + 1442695040888963407U;
-      c = static_cast<char>(seed >> 56);
-    }
-    return bytes;
-  };
-  tree_.Write("src/stays", noise(1));
-  tree_.Write("src/goes", noise(2));
+  tree_.Write("src/stays", Noise(3'000'000, 1));
+  tree_.Write("src/goes", Noise(3'000'000, 2));
   const SnapshotId first = Snapshot(*repository_);
   std::filesystem::remove(tree_.Path("src/goes"));
   Snapshot(*repository_);

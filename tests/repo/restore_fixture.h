@@ -30,6 +30,7 @@
 #include "tests/fs/temp_tree.h"
 #include "tests/support/encryption.h"
 #include "tests/support/in_child.h"
+#include "tests/support/noise.h"
 #include "tests/support/status_matchers.h"
 
 namespace cairn::testing {
@@ -83,16 +84,6 @@ class RestoreTest : public ::testing::Test {
     } while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + (now.tv_nsec - begin.tv_nsec) <
              40'000'000);
   }
-  // Bytes that do not compress and do not repeat.
-  static std::string Noise(size_t bytes, uint64_t seed) {
-    std::string noise(bytes, '\0');
-    for (char& c : noise) {
-      seed = seed * 6364136223846793005U + 1442695040888963407U;
-      c = static_cast<char>(seed >> 56);
-    }
-    return noise;
-  }
-
   SnapshotId TakeOf(const std::vector<std::string>& paths, SnapshotOptions options = {}) {
     options.labels.host = "host";
     StatusOr<SnapshotResult> result = TakeSnapshot(*repository_, paths, options);
