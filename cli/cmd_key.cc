@@ -122,14 +122,14 @@ StatusOr<ExitCode> KeyCommand::List(Context& context) {
       continue;
     }
     const KeyObject& key = *stored.key;
-    const bool current = key.id == repository->opened_by();
+    const bool current = stored.id == repository->opened_by();
     Json item = Json::object();
-    item["id"] = key.id.Hex();
+    item["id"] = stored.id.Hex();
     item["kind"] = key.kind == KeyKind::kPassword ? "password" : "key_file";
     item["created"] = FormatRfc3339(key.created);
     item["current"] = current;
     list.push_back(std::move(item));
-    table.Add({current ? "*" : "", key.id.ShortHex(), KeyKindName(key.kind),
+    table.Add({current ? "*" : "", stored.id.ShortHex(), KeyKindName(key.kind),
                FormatForPeople(key.created)});
   }
   if (output.json()) {
@@ -176,7 +176,7 @@ StatusOr<ExitCode> KeyCommand::ChangePassword(Context& context) {
   ASSIGN_OR_RETURN(Repository * repository, context.OpenRepository());
   ASSIGN_OR_RETURN(const std::vector<StoredKey> keys, KeysOf(*repository));
   const bool by_password = std::ranges::any_of(keys, [&](const StoredKey& stored) {
-    return stored.key.ok() && stored.key->id == repository->opened_by() &&
+    return stored.key.ok() && stored.id == repository->opened_by() &&
            stored.key->kind == KeyKind::kPassword;
   });
   if (!by_password) {

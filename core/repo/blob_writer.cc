@@ -335,9 +335,7 @@ Status BlobWriter::Flush() {
   return assembler_.Flush();
 }
 
-Status BlobWriter::NamePacks() {
-  return Commit({}, std::nullopt, std::nullopt).status();
-}
+Status BlobWriter::NamePacks() { return Commit({}, std::nullopt, std::nullopt).status(); }
 
 // The record stands, whatever becomes of parity.
 void BlobWriter::PlaceParity() {

@@ -53,6 +53,11 @@ Status CheckKeys(Repository& repository, CheckFindings& findings) {
                                      "again"});
     } else if (stored.key->repository != repository.config().id) {
       findings.Add({stored.name, "it is a key of another repository"});
+    } else if (stored.misnamed()) {
+      findings.Add(
+          {stored.name, "the key in it has another name, " + stored.key->id.Hex() +
+                            ": it opens all the same, and is perhaps one that was removed; "
+                            "`cairn key remove` removes it"});
     } else if (!stored.damage.empty()) {
       findings.Add({stored.name, stored.damage, /*harmless=*/true, /*mendable=*/true});
     }

@@ -96,7 +96,7 @@ Status PutBackRun::Keys(const RepositoryKeys& keys) {
       const StatusOr<std::vector<StoredKey>> others = ListKeys(*from);
       if (!others.ok()) continue;
       const auto same = std::ranges::find(*others, lost.name, &StoredKey::name);
-      if (same == others->end() || !same->key.ok()) continue;
+      if (same == others->end() || !same->key.ok() || same->misnamed()) continue;
       if (same->key->repository != keys.id()) continue;
       RETURN_IF_ERROR(Place(lost.name, EncodeKeyObject(*same->key)));
       break;
@@ -147,7 +147,7 @@ StatusOr<RepositoryKeys> PutBackRun::TakeKeyFrom(const Credential& credential) {
     if (!opens) continue;
     ASSIGN_OR_RETURN(const std::vector<StoredKey> others, ListKeys(*from));
     const auto key = std::ranges::find(others, name, &StoredKey::name);
-    if (key == others.end() || !key->key.ok()) continue;
+    if (key == others.end() || !key->key.ok() || key->misnamed()) continue;
     RETURN_IF_ERROR(Place(name, EncodeKeyObject(*key->key)));
     return std::move(opened->keys);
   }

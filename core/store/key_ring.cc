@@ -16,9 +16,7 @@ namespace {
 
 StatusOr<KeyObject> ReadKey(ObjectStore& store, const std::string& name, std::string* damage) {
   ASSIGN_OR_RETURN(const Bytes file, ReadTwinFile(store, name, kMaxKeyFileBytes));
-  ASSIGN_OR_RETURN(const KeyObject key, DecodeKeyObject(file, name, damage));
-  if (KeyObjectName(key.id) != name) return DataLoss(name + ": the key in it has another name");
-  return key;
+  return DecodeKeyObject(file, name, damage);
 }
 
 bool ClaimsToBeSealed(ByteSpan config_file) {
@@ -40,14 +38,17 @@ StatusOr<std::vector<StoredKey>> ListKeys(ObjectStore& store) {
   std::vector<StoredKey> keys;
   for (const std::string& name : names) {
     std::string full_name = std::string(kKeyFolder) + "/" + name;
+    const std::optional<KeyId> id = KeyId::FromHex(name);
     std::string damage;
     StatusOr<KeyObject> key = ReadKey(store, full_name, &damage);
     if (key.status().code() == StatusCode::kNotFound) continue;  // removed a moment ago
-    keys.push_back({std::move(full_name), std::move(key), std::move(damage)});
+    if (key.ok() && (!id || id->Hex() != name))
+      key = DataLoss(full_name + ": that is no name of a key");
+    keys.push_back({std::move(full_name), id.value_or(KeyId{}), std::move(key), std::move(damage)});
   }
   const auto rank = [](const StoredKey& stored) {
-    return std::make_tuple(!stored.key.ok(), stored.key.ok() ? stored.key->created : Timestamp{},
-                           stored.name);
+    return std::make_tuple(!stored.key.ok(), stored.misnamed(),
+                           stored.key.ok() ? stored.key->created : Timestamp{}, stored.name);
   };
   std::ranges::sort(keys, {}, rank);
   return keys;
@@ -77,10 +78,13 @@ StatusOr<OpenedKeys> OpenKeys(ObjectStore& store, const Credential& credential) 
     }
     const StatusOr<SecretBytes> master = UnwrapMasterKey(*stored.key, credential);
     if (master.ok()) {
-      return OpenedKeys{RepositoryKeys(stored.key->repository, *master), stored.key->id};
+      return OpenedKeys{RepositoryKeys(stored.key->repository, *master), stored.id};
     }
-    if (master.status().code() != StatusCode::kUnauthenticated && failure.ok()) {
-      failure = master.status();
+    if (!failure.ok()) continue;
+    if (master.status().code() != StatusCode::kUnauthenticated) failure = master.status();
+    // What had that name is lost, and may be what would have fitted.
+    if (failure.ok() && stored.misnamed()) {
+      failure = DataLoss(stored.name + ": the key in it has another name");
     }
   }
   const bool by_password = credential.kind == KeyKind::kPassword;

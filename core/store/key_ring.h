@@ -24,10 +24,15 @@ std::string KeyObjectName(const KeyId& id);
 
 struct StoredKey {
   std::string name;
+  KeyId id;                 // of the name: by it a key is removed, whatever is in it
   StatusOr<KeyObject> key;  // or why it is of no use
   std::string damage;       // as in DecodedTwin
+  // It is another key than its name says, as when somebody has exchanged two. It opens all the
+  // same.
+  bool misnamed() const { return key.ok() && key->id != id; }
 };
-// By time and id; those of no use last. RESOURCE_EXHAUSTED if they are more than kMaxKeys.
+// By time and id; those that are misnamed, perhaps another repository's, behind them, and those of
+// no use last. RESOURCE_EXHAUSTED if they are more than kMaxKeys.
 StatusOr<std::vector<StoredKey>> ListKeys(ObjectStore& store);
 
 // Durable when it returns, and it was seen to open.
@@ -35,10 +40,10 @@ Status PlaceKey(ObjectStore& store, const KeyObject& key, const Credential& cred
 
 struct OpenedKeys {
   RepositoryKeys keys;
-  KeyId by;
+  KeyId by;  // StoredKey::id
 };
 // By the first key that fits. UNAUTHENTICATED if none does, DATA_LOSS if there is none, or if none
-// fits and one is damaged.
+// fits and one is damaged or misnamed.
 StatusOr<OpenedKeys> OpenKeys(ObjectStore& store, const Credential& credential);
 
 // What a repository says of itself to one who has no key: nothing of it is certain, but that one

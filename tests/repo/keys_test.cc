@@ -29,8 +29,8 @@ namespace cairn {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 using testing::Noise;
+using ::testing::SizeIs;
 using testing::StatusIs;
 using testing::TestKeyFile;
 using testing::TestPassword;

@@ -211,12 +211,28 @@ TEST_F(KeyRingTest, ADamagedKeyDoesNotKeepTheOthersFromOpening) {
               StatusIs(StatusCode::kDataLoss, HasSubstr("wrong password")));
 }
 
-TEST_F(KeyRingTest, AKeyUnderAnothersNameIsRefused) {
+TEST_F(KeyRingTest, AKeyUnderAnothersNameOpensAndGoesByThatName) {
   const KeyObject key = Wrap(TestKeyFile());
-  ASSERT_OK(
-      store_.PutIfAbsent(KeyObjectName(testing::Filled<KeyId>(3)), EncodeKeyObject(key), nullptr));
-  EXPECT_THAT(OpenKeys(store_, TestKeyFile()).status(),
+  const KeyId other = testing::Filled<KeyId>(3);
+  ASSERT_OK(store_.PutIfAbsent(KeyObjectName(other), EncodeKeyObject(key), nullptr));
+  ASSERT_OK_AND_ASSIGN(const std::vector<StoredKey> keys, ListKeys(store_));
+  ASSERT_EQ(keys.size(), 1U);
+  EXPECT_TRUE(keys[0].misnamed());
+  ASSERT_OK_AND_ASSIGN(const OpenedKeys opened, OpenKeys(store_, TestKeyFile()));
+  EXPECT_EQ(opened.by, other);
+  // The one that had the name may have been what would fit.
+  EXPECT_THAT(OpenKeys(store_, TestKeyFile(2)).status(),
               StatusIs(StatusCode::kDataLoss, HasSubstr("another name")));
+}
+
+TEST_F(KeyRingTest, AKeyWhoseNameIsNoneIsRefused) {
+  const KeyObject key = Wrap(TestKeyFile());
+  for (const char* name : {"key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}) {
+    ASSERT_OK(
+        store_.PutIfAbsent(std::string(kKeyFolder) + "/" + name, EncodeKeyObject(key), nullptr));
+  }
+  EXPECT_THAT(OpenKeys(store_, TestKeyFile()).status(),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("no name of a key")));
 }
 
 TEST_F(KeyRingTest, RefusesMoreKeysThanThereMayBe) {
