@@ -170,31 +170,32 @@ bool PackCheck::VerifyBlobs(const PackName& pack, uint32_t frame, std::span<cons
 // Every base has a place in a plain frame that is not known to be damaged; of a frame in a live
 // pack, in a live pack.
 Status PackCheck::CheckBases(Index& index) {
-  std::vector<IndexPack> packs;
+  std::vector<PackNumber> packs;
   {
     ASSIGN_OR_RETURN(const auto reader, index.Read());
     RETURN_IF_ERROR(reader->ForEachPack([&](const IndexPack& pack) {
-      if ((pack.info.content & kPackHasDeltas) != 0 && pack.state != PackState::kPurged) {
-        packs.push_back(pack);
-      }
+      if ((pack.info.content & kPackHasDeltas) != 0) packs.push_back(pack.number);
       return true;
     }));
   }
-  for (const IndexPack& pack : packs) {
+  for (const PackNumber known : packs) {
     RETURN_IF_ERROR(CheckStop(options_.stop));
     ASSIGN_OR_RETURN(const auto reader, index.Read());
+    // Another process may have condemned it, and in the same record the packs of its bases.
+    ASSIGN_OR_RETURN(const std::optional<IndexPack> found, reader->FindPack(known));
+    if (!found || found->state == PackState::kPurged) continue;
+    const IndexPack& pack = *found;
     PlaceFinder finder(*reader);
     for (uint32_t number = 0; number < pack.frames; ++number) {
       ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
                        reader->FindFrame(pack.number, number));
-      // Another process has taken the pack out of the index.
-      if (!frame) break;
+      if (!frame) break;  // it is just being taken out, piece by piece
       for (const BaseId& base : frame->bases) {
         ASSIGN_OR_RETURN(const std::vector<FramedPlace> places, finder.FindBase(base));
-        const bool found = std::ranges::any_of(places, [&](const FramedPlace& at) {
+        const bool stands = std::ranges::any_of(places, [&](const FramedPlace& at) {
           return at.pack.state <= pack.state && !damage_.HasPlace(at.pack.info.name, at.place);
         });
-        if (found) continue;
+        if (stands) continue;
         damage_.AddFrame(
             pack.info.name, number,
             "its base " + HexEncode(base) +
