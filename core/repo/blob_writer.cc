@@ -2,6 +2,7 @@
 #include "core/repo/blob_writer.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/base/profile.h"
@@ -139,10 +140,6 @@ StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
   {
     MutexLock lock(shared_frames_mutex_);
     OpenFrame& open = shared_frames_[node ? 1 : 0];
-    const auto close = [&] {
-      full = std::exchange(open.frame, {});
-      chosen = open.bases.Take();
-    };
     std::vector<BaseChooser::Candidate> candidates;
     if (options_.deltas) {
       StatusOr<std::vector<BaseChooser::Candidate>> usable = open.bases.Find(replaced);
@@ -150,11 +147,11 @@ StatusOr<BlobId> BlobWriter::WriteReplacing(BlobKind kind, ByteSpan bytes,
       status = std::move(usable).status();
     }
     const bool fits = open.frame.raw.size() + bytes.size() <= kMaxFrameBytes;
-    if (!fits || !open.bases.AreNear(candidates)) close();
+    if (!fits || !open.bases.AreNear(candidates)) std::tie(full, chosen) = open.Take();
     open.frame.Add(ref, bytes);
     open.bases.Add(candidates);
     const bool enough = open.frame.raw.size() >= target || open.bases.IsNearlyFull();
-    if (full.empty() && enough) close();
+    if (full.empty() && enough) std::tie(full, chosen) = open.Take();
   }
   if (!status.ok()) {
     Fail(std::move(status));
@@ -327,8 +324,7 @@ Status BlobWriter::Flush() {
     {
       MutexLock lock(shared_frames_mutex_);
       OpenFrame& open = shared_frames_[node ? 1 : 0];
-      frame = std::exchange(open.frame, {});
-      chosen = open.bases.Take();
+      std::tie(frame, chosen) = open.Take();
     }
     RETURN_IF_ERROR(SealAndAdd(frame, node, chosen));
   }

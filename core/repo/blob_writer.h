@@ -70,6 +70,9 @@ class BlobWriter : public BlobSink {
   struct OpenFrame {
     RawFrame frame;
     BaseChooser bases;
+
+    // What is in it; then it is empty.
+    std::pair<RawFrame, ChosenBases> Take() { return {std::exchange(frame, {}), bases.Take()}; }
   };
 
   // A worker's own frame of chunks, so that a frame holds neighbours. Thread-compatible; flushed

@@ -215,13 +215,16 @@ void Marker::Push(const BlobRef& node, const Choice& place) {
                                                     << (place.ordinal % MarkedPack::kWordBits);
 }
 
-// Fills the stack with nodes that found no room on it. False if there were none.
+// Fills the stack, which is empty, with nodes that found no room on it. False if there were none.
 StatusOr<bool> Marker::CollectWaiting() {
-  MutexLock lock(mutex_);
-  if (waiting_ == 0) return false;
-  // The lock is held over the callback too, which the compiler's analysis does not see.
-  auto& stack = stack_;
-  auto& waiting = waiting_;
+  uint64_t waiting = 0;
+  {
+    MutexLock lock(mutex_);
+    waiting = waiting_;
+  }
+  if (waiting == 0) return false;
+  // No worker runs.
+  std::vector<BlobRef> found;
   MarkView view;
   ASSIGN_OR_RETURN(view.reader, table_.index.Read());
   Status failure;
@@ -236,12 +239,14 @@ StatusOr<bool> Marker::CollectWaiting() {
     const uint64_t bit = uint64_t{1} << (place.ordinal % MarkedPack::kWordBits);
     if ((word & bit) == 0) return true;
     word &= ~bit;
-    stack.push_back(ref);
-    --waiting;
-    return waiting > 0 && stack.size() < options_.max_waiting;
+    found.push_back(ref);
+    return found.size() < std::min<uint64_t>(waiting, options_.max_waiting);
   }));
   RETURN_IF_ERROR(failure);
-  if (stack_.empty()) return Aborted("packs went out of the index while it was walked: try again");
+  if (found.empty()) return Aborted("packs went out of the index while it was walked: try again");
+  MutexLock lock(mutex_);
+  waiting_ -= found.size();
+  stack_ = std::move(found);
   return true;
 }
 

@@ -2,8 +2,10 @@
 #include "core/repo/snapshot_object.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "core/base/coding.h"
+#include "core/tree/entry.h"
 
 namespace cairn {
 namespace {
@@ -78,6 +80,18 @@ LongList GetList(Decoder& in) {
   }
   if (sum != bytes || bytes <= kMaxInlineListBytes) in.Fail("list parts do not add up");
   return list;
+}
+
+// "/", or valid names behind single slashes.
+bool IsCleanPath(std::string_view path) {
+  if (path == "/") return true;
+  if (path.empty() || path.front() != '/') return false;
+  for (size_t end = 0; end < path.size();) {
+    const size_t begin = end + 1;
+    end = std::min(path.find('/', begin), path.size());
+    if (!IsValidName(path.substr(begin, end - begin))) return false;
+  }
+  return true;
 }
 
 // The statistics in the order of the format.
@@ -163,6 +177,8 @@ StatusOr<SnapshotObject> DecodeSnapshotObject(ByteSpan bytes) {
   object.message = in.Text(kMaxTextBytes);
   object.paths = GetAscendingStrings(in, kMaxPathBytes);
   if (in.ok() && object.paths.empty()) in.Fail("no paths");
+  // Nothing could be listed by such a one.
+  if (!std::ranges::all_of(object.paths, IsCleanPath)) in.Fail("a path is not absolute and clean");
   object.tags = GetAscendingStrings(in, kMaxTextBytes);
   if (const uint8_t has_parent = in.Fixed8(); has_parent == 1) {
     object.parent = in.ReadId<SnapshotId>();

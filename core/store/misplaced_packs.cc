@@ -19,7 +19,9 @@ const PackInfo* FindPackInUse(const JournalState& state, const PackName& name) {
 
 // Says where each goes; of several files of one pack the first of the best.
 void ChooseNames(ObjectStore& store, std::vector<MisplacedPack>& found) {
-  std::ranges::stable_partition(found, &MisplacedPack::whole);
+  // Not std::ranges::stable_partition, whose result clang 14 cannot take.
+  std::stable_partition(found.begin(), found.end(),
+                        [](const MisplacedPack& each) { return each.whole; });
   std::set<PackName> left;  // what is here finds another place
   for (const MisplacedPack& each : found) left.insert(each.at);
   std::set<PackName> taken;

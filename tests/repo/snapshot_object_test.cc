@@ -130,6 +130,21 @@ TEST(SnapshotObjectTest, RefusesOneOfNoPath) {
   EXPECT_THAT(DecodeSnapshotObject(EncodeSnapshotObject(object)), StatusIs(StatusCode::kDataLoss));
 }
 
+TEST(SnapshotObjectTest, RefusesPathsThatAreNotAbsoluteAndClean) {
+  using std::string_literals::operator""s;
+  SnapshotObject object = Sample();
+  for (const std::string& path : {"/"s, "/a"s, "/a/b c"s}) {
+    object.paths = {path};
+    EXPECT_OK(DecodeSnapshotObject(EncodeSnapshotObject(object))) << path;
+  }
+  for (const std::string& path :
+       {""s, "a"s, "/a/"s, "//a"s, "/a//b"s, "/a/../b"s, "/./a"s, "/a\0b"s}) {
+    object.paths = {path};
+    EXPECT_THAT(DecodeSnapshotObject(EncodeSnapshotObject(object)), StatusIs(StatusCode::kDataLoss))
+        << path;
+  }
+}
+
 TEST(SnapshotObjectTest, RefusesAParentMarkThatIsNone) {
   SnapshotObject object = Sample();
   object.parent.reset();
