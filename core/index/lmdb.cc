@@ -60,10 +60,37 @@ int OpenEnv(const std::string& directory, uint64_t map_bytes, size_t tables, Uni
   return mdb_env_open(env, directory.c_str(), MDB_NOMETASYNC | MDB_NOTLS, kFileMode);
 }
 
+// Inodes; 0 for a file that is not there.
+struct EnvironmentFiles {
+  uint64_t data = 0;
+  uint64_t lock = 0;
+  friend bool operator==(const EnvironmentFiles&, const EnvironmentFiles&) = default;
+};
+
+StatusOr<uint64_t> InodeOf(const std::string& path) {
+  struct stat stat;
+  if (::stat(path.c_str(), &stat) == 0) return stat.st_ino;
+  if (errno == ENOENT) return 0;
+  return ErrnoError(errno, "stat", path);
+}
+
+StatusOr<EnvironmentFiles> FilesOf(const std::string& directory) {
+  EnvironmentFiles files;
+  ASSIGN_OR_RETURN(files.data, InodeOf(directory + "/data.mdb"));
+  ASSIGN_OR_RETURN(files.lock, InodeOf(directory + "/lock.mdb"));
+  return files;
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<Env>> Env::Open(const std::string& directory, uint64_t map_bytes,
                                          std::span<const TableSpec> tables) {
+  // Who deletes the directory takes its files one by one. One that is left must not become a pair
+  // with one that is new, as others may have it open with its own: they would not see each other.
+  ASSIGN_OR_RETURN(const EnvironmentFiles before, FilesOf(directory));
+  if ((before.data == 0) != (before.lock == 0)) {
+    return DataLoss(directory + ": of its two files one was removed");
+  }
   UniqueEnv mdb_env;
   int error = 0;
   // Less address space under ulimit -v, ThreadSanitizer and valgrind (which says EINVAL).
@@ -77,6 +104,12 @@ StatusOr<std::unique_ptr<Env>> Env::Open(const std::string& directory, uint64_t 
   if (error != 0) return Annotate(ToStatus(error, "open"), directory);
 
   std::unique_ptr<Env> env(new Env(mdb_env.release()));
+  ASSIGN_OR_RETURN(const EnvironmentFiles after, FilesOf(directory));
+  ASSIGN_OR_RETURN(const auto opened, env->FileId());
+  const bool is_new = before == EnvironmentFiles();
+  if (after.lock == 0 || after.data != opened.second || !(is_new || after == before)) {
+    return DataLoss(directory + ": its files were removed while it was opened");
+  }
   int fd = -1;
   if ((error = mdb_env_get_fd(env->env_, &fd)) != 0) return ToStatus(error, "open");
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return ErrnoError(errno, "set flags of", directory);
@@ -357,7 +390,11 @@ Status Env::CopyCompact(const std::string& directory) {
   const UniqueFd fd(RetryOnEintr([&] { return open(file.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd.valid()) return ErrnoError(errno, "open", file);
   if (fdatasync(fd.get()) != 0) return ErrnoError(errno, "sync", file);
-  return OkStatus();
+  // LMDB fills it when it opens the copy.
+  const std::string lock_file = directory + "/lock.mdb";
+  const UniqueFd lock(RetryOnEintr(
+      [&] { return open(lock_file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode); }));
+  return lock.valid() ? OkStatus() : ErrnoError(errno, "create", lock_file);
 }
 
 }  // namespace cairn::lmdb

@@ -15,7 +15,9 @@
 //     others for ever, as LMDB waits for its mutex without a limit: so the environment's directory
 //     is locked first, which can be given up.
 //   - The map is resized only while this process has no transaction: Env waits for that.
-//   - lock.mdb is never replaced alone: two writers could then enter. Directories are exchanged.
+//   - Neither file is ever replaced alone: two writers could then enter, and readers would go by
+//     another data file's transactions. Directories are exchanged, and Open takes no file that has
+//     lost the other.
 //   - The file is trusted by LMDB: damage can crash the process, and so does (SIGBUS) a file that
 //     somebody cuts short. Values carry checks of their own (index_row.h); the command line's
 //     handler of SIGBUS says what happened.
@@ -187,8 +189,9 @@ class Env {
  public:
   // Opens the environment in `directory`, which exists; creates its files and tables where they
   // are missing. The map has `map_bytes` of address space, halved while the system refuses, down
-  // to 64 MiB. DATA_LOSS: not an LMDB environment of this version, or damaged. UNAVAILABLE: also
-  // where a process of the same number in another pid namespace uses it.
+  // to 64 MiB. DATA_LOSS: not an LMDB environment of this version, damaged, or without one of its
+  // files, also where somebody removes them meanwhile. UNAVAILABLE: also where a process of the
+  // same number in another pid namespace uses it.
   static StatusOr<std::unique_ptr<Env>> Open(const std::string& directory, uint64_t map_bytes,
                                              std::span<const TableSpec> tables);
   // No transaction lives any more.

@@ -18,6 +18,8 @@
 namespace cairn {
 namespace {
 
+constexpr int kOpenAttempts = 5;
+
 // DATA_LOSS if the environment is another repository's.
 Status CheckOwner(lmdb::Txn& txn, const RepositoryId& repository, bool& is_new) {
   ASSIGN_OR_RETURN(const auto value, GetRow(txn, IndexTable::kMeta, AsBytes(kRepositoryRow)));
@@ -54,10 +56,12 @@ StatusOr<SharedEnv> OpenBound(IndexDirectory& directory, const LmdbIndexOptions&
 }
 
 StatusOr<SharedEnv> OpenOrRemake(IndexDirectory& directory, const LmdbIndexOptions& options) {
-  StatusOr<SharedEnv> env = OpenBound(directory, options);
-  if (env.ok() || env.status().code() != StatusCode::kDataLoss) return env;
-  RETURN_IF_ERROR(directory.DiscardEnvironment());
-  return OpenBound(directory, options);
+  // Damaged ones are made anew; so are those that somebody deletes meanwhile, who may do it again.
+  for (int attempt = 1;; ++attempt) {
+    StatusOr<SharedEnv> env = OpenBound(directory, options);
+    if (env.status().code() != StatusCode::kDataLoss || attempt == kOpenAttempts) return env;
+    RETURN_IF_ERROR(directory.DiscardEnvironment());
+  }
 }
 
 // Whether the directory's environment is this one.

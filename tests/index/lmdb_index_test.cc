@@ -156,8 +156,32 @@ TEST_F(LmdbIndexTest, MakesAnewAnIndexWhoseOwnRowIsDamaged) {
 
 TEST_F(LmdbIndexTest, OpensAFileOfNoBytes) {
   stdfs::create_directories(environment());
-  std::ofstream(environment() + "/data.mdb").flush();
-  EXPECT_OK(SetHead(*Open(), 1));
+  for (const char* file : {"/data.mdb", "/lock.mdb"}) {
+    std::ofstream(environment() + file).flush();
+  }
+  ASSERT_OK_AND_ASSIGN(const auto env, lmdb::Env::Open(environment(), kGiB, kTableSpecs));
+  EXPECT_OK(env->BeginWrite(kPatience));
+}
+
+// With a new one, it would be data without those who have it open, or locks of other data.
+TEST_F(LmdbIndexTest, TakesNoFileThatHasLostTheOther) {
+  for (const char* file : {"/data.mdb", "/lock.mdb"}) {
+    ASSERT_OK(SetHead(*Open(), 3));
+    stdfs::remove(environment() + file);
+    EXPECT_THAT(lmdb::Env::Open(environment(), kGiB, kTableSpecs), StatusIs(StatusCode::kDataLoss))
+        << file;
+    EXPECT_FALSE(stdfs::exists(environment() + file));
+    EXPECT_THAT(HeadNumber(*Open()), IsOkAndHolds(0)) << file;
+  }
+}
+
+TEST_F(LmdbIndexTest, ACopyHasBothFiles) {
+  ASSERT_OK(SetHead(*Open(), 3));
+  const std::string copy = options_.directory + "/copy";
+  stdfs::create_directories(copy);
+  ASSERT_OK_AND_ASSIGN(const auto env, lmdb::Env::Open(environment(), kGiB, kTableSpecs));
+  ASSERT_OK(env->CopyCompact(copy));
+  EXPECT_OK(lmdb::Env::Open(copy, kGiB, kTableSpecs));
 }
 
 TEST_F(LmdbIndexTest, RemovesWhatACrashLeft) {
