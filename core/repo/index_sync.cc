@@ -55,12 +55,8 @@ StatusOr<std::unique_ptr<IndexWriter>> IndexSync::WriteOn(const Basis& basis) {
 
 StatusOr<JournalHead> IndexSync::Run() {
   for (;;) {
-    JournalHead head;
-    {
-      ASSIGN_OR_RETURN(const auto reader, index_.Read());
-      ASSIGN_OR_RETURN(const IndexHead known, reader->Head());
-      head = {known.number, known.hash};
-    }
+    ASSIGN_OR_RETURN(const KnownHead known, ReadHead());
+    const JournalHead& head = known.head;
     if (head.number == 0) {
       // What is there may be another's who fills it at this moment, or was interrupted: it is
       // completed. Were it emptied, two of them could empty it in turn for ever.
@@ -76,10 +72,11 @@ StatusOr<JournalHead> IndexSync::Run() {
     }
     ASSIGN_OR_RETURN(const uint64_t fold, journal_.NewestFold());
     if (fold <= head.number) {
-      ASSIGN_OR_RETURN(const bool stands, StillStands(head));
+      ASSIGN_OR_RETURN(const bool stands, StillStands(known));
       if (stands) return head;
-      if (fold < head.number) return Rebuild();
     }
+    // The journal may have gone on, and been folded, since the fold was looked for: only its whole
+    // state tells whether it is another one.
     ASSIGN_OR_RETURN(const JournalState state, journal_.ReadState());
     const auto& hashes = state.short_hashes();
     const bool same_past = head.number <= hashes.size() &&
@@ -119,18 +116,22 @@ Status IndexSync::Fill(const JournalState& state) {
   return AddPacks(packs, Basis(), finish).status();
 }
 
-StatusOr<bool> IndexSync::StillStands(const JournalHead& head) {
-  RecordHash predecessor;
-  {
-    ASSIGN_OR_RETURN(const auto reader, index_.Read());
-    ASSIGN_OR_RETURN(const std::optional<Bytes> note, reader->FindNote(AsBytes(kPredecessorNote)));
-    if (!note || note->size() != RecordHash::kBytes) return false;
-    predecessor = RecordHash::From(*note);
-  }
+StatusOr<IndexSync::KnownHead> IndexSync::ReadHead() {
+  // Of one view: another process may bring the index further between two.
+  ASSIGN_OR_RETURN(const auto reader, index_.Read());
+  ASSIGN_OR_RETURN(const IndexHead head, reader->Head());
+  KnownHead known{{head.number, head.hash}, std::nullopt};
+  ASSIGN_OR_RETURN(const std::optional<Bytes> note, reader->FindNote(AsBytes(kPredecessorNote)));
+  if (note && note->size() == RecordHash::kBytes) known.predecessor = RecordHash::From(*note);
+  return known;
+}
+
+StatusOr<bool> IndexSync::StillStands(const KnownHead& known) {
+  if (!known.predecessor) return false;
   const StatusOr<std::optional<Record>> record =
-      journal_.NextRecord({head.number - 1, predecessor});
+      journal_.NextRecord({known.head.number - 1, *known.predecessor});
   RETURN_IF_ERROR(record.status());
-  return record->has_value() && (*record)->hash == head.hash;
+  return record->has_value() && (*record)->hash == known.head.hash;
 }
 
 StatusOr<IndexSync::Footer> IndexSync::ReadFooter(const PackInfo& info) {

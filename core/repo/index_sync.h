@@ -84,7 +84,14 @@ class IndexSync {
   };
   StatusOr<Footer> ReadFooter(const PackInfo& info);
 
-  StatusOr<bool> StillStands(const JournalHead& head);
+  // The index's head, and the hash of the record before it where that is noted.
+  struct KnownHead {
+    JournalHead head;
+    std::optional<RecordHash> predecessor;
+  };
+  StatusOr<KnownHead> ReadHead();
+  // Whether the head's own record is there, and the same. False says little: it may be folded.
+  StatusOr<bool> StillStands(const KnownHead& known);
   // These return whether it was done; if not, another process has changed the index meanwhile.
   StatusOr<bool> ApplyRecord(const Record& record);
   StatusOr<bool> ApplyState(const JournalState& state);

@@ -161,12 +161,13 @@ LmdbIndexOptions Repository::IndexOptions() const {
 }
 
 IndexSync Repository::Sync(const KnownFooters* footers) {
-  return IndexSync(index(), *journal_, *store_, keys_, footers);
+  return IndexSync(current_index_.load()->filled(), *journal_, *store_, keys_, footers);
 }
 
 void Repository::UseIndex(std::unique_ptr<Index> index) {
-  current_index_ = index.get();
-  indexes_.push_back(std::move(index));
+  indexes_.push_back(
+      std::make_unique<WholeIndex>(std::move(index), [this] { return Refresh().status(); }));
+  current_index_ = indexes_.back().get();
 }
 
 Status Repository::OpenIndex() {
@@ -214,7 +215,8 @@ Status Repository::ReadBesideDamage(const Status& why) {
     const Status refreshed = RefreshLocked(nullptr).status();
     if (refreshed.ok() || !IsLostObject(refreshed)) return refreshed;
   }
-  ASSIGN_OR_RETURN(const Salvage salvage, SalvageJournal(*journal_, *store_, keys_, &index()));
+  ASSIGN_OR_RETURN(const Salvage salvage,
+                   SalvageJournal(*journal_, *store_, keys_, &current_index_.load()->filled()));
   const std::string what = std::string(Message(why)) + "; " + salvage.Describe();
   damage_ = damage_.ok() ? DataLoss(what) : Annotate(damage_, what);
   UseIndex(NewMemoryIndex());
@@ -224,7 +226,7 @@ Status Repository::ReadBesideDamage(const Status& why) {
 
 // Number of the newest record that this user's index has seen; 0 if that is not known.
 uint64_t Repository::SeenRecords() {
-  const StatusOr<std::unique_ptr<IndexReader>> reader = index().Read();
+  const auto reader = current_index_.load()->filled().Read();
   if (!reader.ok()) return 0;
   const StatusOr<IndexHead> head = (*reader)->Head();
   return head.ok() ? head->number : 0;
@@ -243,6 +245,12 @@ StatusOr<JournalHead> Repository::RefreshForReading() {
 
 StatusOr<JournalHead> Repository::RefreshLocked(const KnownFooters* footers) {
   const StageTimer timer(Stage::kIndex);
+  StatusOr<JournalHead> head = FollowJournal(footers);
+  if (head.ok()) current_index_.load()->Expect(head->number);
+  return head;
+}
+
+StatusOr<JournalHead> Repository::FollowJournal(const KnownFooters* footers) {
   const uint64_t seen = SeenRecords();
   StatusOr<JournalHead> head = Sync(footers).Run();
   if (head.status().code() == StatusCode::kAborted) {

@@ -24,6 +24,7 @@
 #include "core/repo/reserve.h"
 #include "core/repo/snapshot_info.h"
 #include "core/repo/snapshot_object.h"
+#include "core/repo/whole_index.h"
 #include "core/store/config.h"
 #include "core/store/journal.h"
 #include "core/store/key_ring.h"
@@ -97,6 +98,7 @@ class Repository : public BlobSource {
   FileSystem& fs() { return fs_; }
   ObjectStore& store() { return *store_; }
   Journal& journal() { return *journal_; }
+  // Never half filled, whatever other processes do to it.
   Index& index() { return *current_index_; }
 
   // Brings the index up to the journal's head and returns it: O(1) if it is there already. An index
@@ -151,6 +153,9 @@ class Repository : public BlobSource {
   Status ThrowIndexAway() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
   StatusOr<JournalHead> RefreshLocked(const KnownFooters* footers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
+  // Brings the index there, however often it has to be made anew.
+  StatusOr<JournalHead> FollowJournal(const KnownFooters* footers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
   Status ReadBesideDamage(const Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mutex_);
   LmdbIndexOptions IndexOptions() const;
   IndexSync Sync(const KnownFooters* footers);
@@ -175,11 +180,11 @@ class Repository : public BlobSource {
   BlobHasher hasher_;
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<Journal> journal_;
-  std::atomic<Index*> current_index_ = nullptr;
+  std::atomic<WholeIndex*> current_index_ = nullptr;
   FrameCache frames_;
   Mutex refresh_mutex_;
   // The last one is current; others were given up while readers may still use them.
-  std::vector<std::unique_ptr<Index>> indexes_ ABSL_GUARDED_BY(refresh_mutex_);
+  std::vector<std::unique_ptr<WholeIndex>> indexes_ ABSL_GUARDED_BY(refresh_mutex_);
   bool index_in_memory_ ABSL_GUARDED_BY(refresh_mutex_) = false;
 };
 

@@ -129,5 +129,49 @@ TEST_F(IndexJournalTest, OneOfAnotherPastThanTheFoldIsMadeAnew) {
   EXPECT_THAT(IdsOf(*Open(files_)), ElementsAre(first, second, third));
 }
 
+// Whoever looks into it meanwhile would miss everything.
+TEST_F(IndexJournalTest, OneWhoseJournalGoesOnMeanwhileIsNotEmptied) {
+  for (const bool folds : {false, true}) {
+    bool done = true;
+    for (int stop = 0; done; ++stop) {
+      SCOPED_TRACE(stop);
+      Add(files_);
+      const auto repository = Open(files_);
+      const auto reader = Must(repository->index().Read());
+      const auto fillings = Must(reader->FindNote(AsBytes("filling")));
+      int operation = 0;
+      done = false;
+      files_.SetHook([&](const DiskOperation&) {
+        if (done || operation++ < stop) return OkStatus();
+        done = true;
+        Add(files_);
+        const auto other = Open(files_);
+        if (!folds) return OkStatus();
+        const JournalState state = Must(other->journal().ReadState());
+        return other->journal().FoldIfDue(state, {.min_records = 0, .ratio = 1, .keep_single = 0});
+      });
+      ASSERT_OK(repository->Refresh());
+      files_.SetHook(nullptr);
+      const auto later = Must(repository->index().Read());
+      EXPECT_EQ(Must(later->FindNote(AsBytes("filling"))), fillings);
+    }
+  }
+}
+
+TEST_F(IndexJournalTest, OneThatAnotherEmptiesIsFilledBeforeAnybodyLooksIntoIt) {
+  const SnapshotId id = Add(files_);
+  const auto repository = Open(files_);
+  const auto other = Open(files_);
+  const auto empty = [&] {
+    const auto writer = Must(other->index().Write());
+    MustBeOk(writer->Clear());
+    MustBeOk(writer->Commit());
+  };
+  empty();
+  EXPECT_OK(repository->FindSnapshot(id));
+  empty();
+  EXPECT_THAT(IdsOf(*repository), ElementsAre(id));
+}
+
 }  // namespace
 }  // namespace cairn::testing

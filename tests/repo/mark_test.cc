@@ -240,6 +240,24 @@ TEST(PacksOfTreeTest, ABlobInNoPackIsNotFound) {
   EXPECT_THAT(PacksOfTree(test.repository(), tree.ref), StatusIs(StatusCode::kNotFound));
 }
 
+// Bases that are not marked are pruned away under their deltas.
+TEST_F(ReachableBlobsTest, BasesAreMarkedThoughAnotherEmptiesTheIndex) {
+  const TestBlob base = test_.Chunk(1);
+  const TestBlob changed = test_.Variant(base, 1);
+  const PackName bases = test_.AddPack({{base}});
+  test_.AddDeltaPack({changed}, {base});
+  ReachableBlobs blobs = Create();
+  ASSERT_OK(blobs.Mark({changed.ref}, {}));
+  EXPECT_FALSE(blobs.IsMarked(bases, 0));
+  {
+    const auto writer = Must(test_.repository().index().Write());
+    ASSERT_OK(writer->Clear());
+    ASSERT_OK(writer->Commit());
+  }
+  ASSERT_OK(blobs.MarkBases({}, nullptr));
+  EXPECT_TRUE(blobs.IsMarked(bases, 0));
+}
+
 // As another prune purges them, of a snapshot that was forgotten meanwhile.
 TEST_F(ReachableBlobsTest, NodesThatWaitAndGoOutOfTheIndexAreNotWaitedForForEver) {
   std::vector<TestBlob> chunks;
