@@ -2,9 +2,13 @@
 // Names of things as types of their own, so that one cannot be taken for another.
 #pragma once
 
+#include <endian.h>
+
 #include <algorithm>
 #include <array>
 #include <compare>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,7 +41,17 @@ struct StrongId {
   std::string ShortHex() const { return HexEncode(ByteSpan(bytes).first(4)); }
   bool IsZero() const { return *this == StrongId{}; }
 
-  friend auto operator<=>(const StrongId&, const StrongId&) = default;
+  friend bool operator==(const StrongId&, const StrongId&) = default;
+  friend std::strong_ordering operator<=>(const StrongId& a, const StrongId& b) {
+    // Ids are hashes or random: their first bytes nearly always decide.
+    static_assert(kSize >= sizeof(uint64_t));
+    uint64_t a_first = 0;
+    uint64_t b_first = 0;
+    std::memcpy(&a_first, a.bytes.data(), sizeof(a_first));
+    std::memcpy(&b_first, b.bytes.data(), sizeof(b_first));
+    if (a_first != b_first) return be64toh(a_first) <=> be64toh(b_first);
+    return std::memcmp(a.bytes.data(), b.bytes.data(), kSize) <=> 0;
+  }
 
   template <typename H>
   friend H AbslHashValue(H state, const StrongId& id) {

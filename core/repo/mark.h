@@ -58,6 +58,9 @@ class ReachableBlobs {
     PackName name;
     uint32_t blobs = 0;   // in the pack
     uint32_t marked = 0;  // of them, never 0
+    // Raw bytes of blobs elsewhere that nothing needs but its dead delta frames, as bases. Of those
+    // that several packs so hold on to, one has them. After MarkBases.
+    uint64_t pinned_bytes = 0;
   };
   // The packs in which something is marked, by name.
   std::vector<PackMarks> MarkedPacks() const;

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "core/store/pack.h"
 
@@ -12,7 +13,8 @@ namespace cairn {
 namespace {
 
 // Marks what delta frames are based on, pack by pack: a base lies in a plain frame, but in a pack
-// that may have delta frames too.
+// that may have delta frames too. Frames with a marked blob come first, so that it is known what
+// the dead ones alone hold on to.
 class BaseMarker {
  public:
   BaseMarker(MarkTable& table, const StopFlag* stop) : table_(table), stop_(stop) {}
@@ -20,14 +22,26 @@ class BaseMarker {
   Status Run(const std::vector<PackName>& packs);
 
  private:
+  struct DeadFrames {
+    MarkedPack* pack = nullptr;
+    std::vector<uint32_t> numbers;
+  };
+
   Status AddPack(const PackName& name);
-  Status MarkPack(MarkedPack& pack);
-  // False if it is in no plain frame.
-  StatusOr<bool> MarkBase(MarkView& view, const BaseId& base);
-  StatusOr<bool> IsFrameMarked(const MarkedPack& pack, uint32_t frame);
+  // Of its live frames; the others become dead_.
+  Status MarkLiveFrames(MarkedPack& pack);
+  Status MarkDeadFrames(const DeadFrames& dead);
+  // By frame: whether something in it is marked.
+  StatusOr<std::vector<bool>> FindLiveFrames(const MarkedPack& pack, const IndexPack& known);
+  struct Bases {
+    bool whole = true;  // each is in a plain frame
+    uint64_t newly_marked_bytes = 0;
+  };
+  StatusOr<Bases> MarkBasesOf(MarkView& view, const FrameInfo& frame);
 
   MarkTable& table_;
   const StopFlag* const stop_;
+  std::vector<DeadFrames> dead_;
 };
 
 Status BaseMarker::Run(const std::vector<PackName>& packs) {
@@ -39,8 +53,13 @@ Status BaseMarker::Run(const std::vector<PackName>& packs) {
       if (!pack->has_deltas || pack->bases_marked) continue;
       if (pack->marked == 0 && !named.contains(pack->name)) continue;
       RETURN_IF_ERROR(CheckStop(stop_));
-      RETURN_IF_ERROR(MarkPack(*pack));
+      RETURN_IF_ERROR(MarkLiveFrames(*pack));
       pack->bases_marked = found = true;
+    }
+    if (found) continue;
+    for (const DeadFrames& dead : std::exchange(dead_, {})) {
+      RETURN_IF_ERROR(MarkDeadFrames(dead));
+      found = true;
     }
   }
   return OkStatus();
@@ -54,68 +73,92 @@ Status BaseMarker::AddPack(const PackName& name) {
   return pack ? table_.FindPack(*reader, pack->number).status() : OkStatus();
 }
 
-Status BaseMarker::MarkPack(MarkedPack& pack) {
-  std::vector<uint32_t> lacking;
+Status BaseMarker::MarkLiveFrames(MarkedPack& pack) {
+  std::optional<IndexPack> known;
   {
-    MarkView view;
-    ASSIGN_OR_RETURN(view.reader, table_.index.Read());
-    ASSIGN_OR_RETURN(const std::optional<IndexPack> known, view.reader->FindPackByName(pack.name));
-    if (!known) return OkStatus();
-    for (uint32_t number = 0; number < known->frames; ++number) {
-      ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
-                       view.reader->FindFrame(known->number, number));
-      if (!frame) return DataLoss("index: a pack without its frame");
-      bool whole = true;
-      for (const BaseId& base : frame->bases) {
-        ASSIGN_OR_RETURN(const bool marked, MarkBase(view, base));
-        whole = whole && marked;
-      }
-      if (!whole) lacking.push_back(number);
-    }
+    ASSIGN_OR_RETURN(const auto reader, table_.index.Read());
+    ASSIGN_OR_RETURN(known, reader->FindPackByName(pack.name));
   }
-  for (const uint32_t number : lacking) {
-    ASSIGN_OR_RETURN(const bool needed, IsFrameMarked(pack, number));
-    if (!needed) continue;
+  if (!known) return OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<bool> live, FindLiveFrames(pack, *known));
+  DeadFrames dead{&pack, {}};
+  MarkView view;
+  ASSIGN_OR_RETURN(view.reader, table_.index.Read());
+  for (uint32_t number = 0; number < live.size(); ++number) {
+    ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
+                     view.reader->FindFrame(known->number, number));
+    if (!frame) return DataLoss("index: a pack without its frame");
+    if (frame->bases.empty()) continue;
+    if (!live[number]) {
+      dead.numbers.push_back(number);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const Bases bases, MarkBasesOf(view, *frame));
+    if (bases.whole) continue;
     return NotFound("a base of frame " + std::to_string(number) + " of pack " + pack.name.Hex() +
                     " is in no plain frame of this repository");
+  }
+  if (!dead.numbers.empty()) dead_.push_back(std::move(dead));
+  return OkStatus();
+}
+
+Status BaseMarker::MarkDeadFrames(const DeadFrames& dead) {
+  MarkView view;
+  ASSIGN_OR_RETURN(view.reader, table_.index.Read());
+  ASSIGN_OR_RETURN(const std::optional<IndexPack> known,
+                   view.reader->FindPackByName(dead.pack->name));
+  if (!known) return OkStatus();
+  for (const uint32_t number : dead.numbers) {
+    ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
+                     view.reader->FindFrame(known->number, number));
+    if (!frame) return DataLoss("index: a pack without its frame");
+    ASSIGN_OR_RETURN(const Bases bases, MarkBasesOf(view, *frame));
+    dead.pack->pinned_bytes += bases.newly_marked_bytes;
   }
   return OkStatus();
 }
 
-StatusOr<bool> BaseMarker::MarkBase(MarkView& view, const BaseId& base) {
-  MarkedPack* best = nullptr;
-  uint32_t ordinal = 0;
+StatusOr<std::vector<bool>> BaseMarker::FindLiveFrames(const MarkedPack& pack,
+                                                       const IndexPack& known) {
+  std::vector<bool> live(known.frames, pack.marked == pack.blobs);
+  if (pack.marked == pack.blobs) return live;
+  Repository& repository = table_.repository;
+  const StatusOr<PackFooter> footer =
+      ReadPackFooter(repository.store(), repository.keys(), known.info);
+  // What a damaged pack has cannot be told: all of it may be needed.
+  if (IsDamage(footer.status())) return std::vector<bool>(known.frames, true);
+  RETURN_IF_ERROR(footer.status());
+  for (uint32_t ordinal = 0; ordinal < footer->blobs.size(); ++ordinal) {
+    const uint32_t frame = footer->blobs[ordinal].frame;
+    if (frame < live.size() && pack.IsMarked(ordinal)) live[frame] = true;
+  }
+  return live;
+}
+
+StatusOr<BaseMarker::Bases> BaseMarker::MarkBasesOf(MarkView& view, const FrameInfo& frame) {
+  Bases bases;
   const auto rank = [](const MarkedPack& pack) {
     return std::tuple(pack.avoided, pack.state, pack.number);
   };
-  ASSIGN_OR_RETURN(const std::vector<PlacedBlob> places, view.reader->FindBase(base));
-  for (const auto& [ref, place] : places) {
-    ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
-    if (best != nullptr && rank(*best) <= rank(*pack)) continue;
-    ASSIGN_OR_RETURN(const bool is_delta, IsInDelta(view, *pack, place));
-    if (is_delta) continue;
-    best = pack;
-    ordinal = place.ordinal;
+  for (const BaseId& base : frame.bases) {
+    MarkedPack* best = nullptr;
+    Place at;
+    ASSIGN_OR_RETURN(const std::vector<PlacedBlob> places, view.reader->FindBase(base));
+    for (const auto& [ref, place] : places) {
+      ASSIGN_OR_RETURN(MarkedPack* const pack, FindPack(table_, view, place));
+      if (best != nullptr && rank(*best) <= rank(*pack)) continue;
+      ASSIGN_OR_RETURN(const bool is_delta, IsInDelta(view, *pack, place));
+      if (is_delta) continue;
+      best = pack;
+      at = place;
+    }
+    if (best == nullptr) {
+      bases.whole = false;
+    } else if (best->Mark(at.ordinal)) {
+      bases.newly_marked_bytes += at.bytes;
+    }
   }
-  if (best != nullptr) best->Mark(ordinal);
-  return best != nullptr;
-}
-
-StatusOr<bool> BaseMarker::IsFrameMarked(const MarkedPack& pack, uint32_t frame) {
-  PackInfo info;
-  {
-    ASSIGN_OR_RETURN(const auto reader, table_.index.Read());
-    ASSIGN_OR_RETURN(const std::optional<IndexPack> known, reader->FindPackByName(pack.name));
-    if (!known) return false;
-    info = known->info;
-  }
-  Repository& repository = table_.repository;
-  ASSIGN_OR_RETURN(const PackFooter footer,
-                   ReadPackFooter(repository.store(), repository.keys(), info));
-  for (uint32_t ordinal = 0; ordinal < footer.blobs.size(); ++ordinal) {
-    if (footer.blobs[ordinal].frame == frame && pack.IsMarked(ordinal)) return true;
-  }
-  return false;
+  return bases;
 }
 
 }  // namespace

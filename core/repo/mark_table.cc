@@ -53,10 +53,12 @@ StatusOr<MarkedPack*> FindPack(MarkTable& table, MarkView& view, const Place& pl
 
 StatusOr<bool> IsInDelta(MarkView& view, const MarkedPack& pack, const Place& place) {
   if (!pack.has_deltas) return false;
+  const std::pair key(place.pack, place.frame);
+  if (const auto known = view.deltas.find(key); known != view.deltas.end()) return known->second;
   ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
                    view.reader->FindFrame(place.pack, place.frame));
   if (!frame) return DataLoss("index: a place without its frame");
-  return !frame->bases.empty();
+  return view.deltas[key] = !frame->bases.empty();
 }
 
 }  // namespace cairn

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -54,7 +55,10 @@ struct MarkedPack {
   const uint32_t words;
   const std::unique_ptr<std::atomic<uint64_t>[]> bits;
   std::atomic<uint32_t> marked{0};
-  bool bases_marked = false;  // of the frames in it; MarkBases alone minds it
+  // MarkBases alone minds these two: whether those of the frames in it are marked, and the raw
+  // bytes of those that only its dead delta frames are based on.
+  bool bases_marked = false;
+  uint64_t pinned_bytes = 0;
   // Nodes that are marked and still to be read, as there were too many at a time. Null if none.
   // Marker's, under its mutex.
   std::unique_ptr<uint64_t[]> waiting;
@@ -87,6 +91,8 @@ struct MarkTable {
 struct MarkView {
   std::unique_ptr<IndexReader> reader;
   absl::flat_hash_map<PackNumber, MarkedPack*> packs;
+  // Whether frames are deltas, by pack and number.
+  absl::flat_hash_map<std::pair<PackNumber, uint32_t>, bool> deltas;
 };
 
 // The pack of a place; never null.

@@ -16,7 +16,7 @@ namespace {
 
 // Fewer do no harm, and to merge them costs reading and writing them, by every prune a few more.
 constexpr size_t kManySmallPacks = 16;
-// A guess of how well the remains of a delta frame compress in plain ones.
+// A guess of how well blobs compress in plain frames.
 constexpr uint64_t kPlainRatio = 3;
 // As PackAssembler does: so much goes into one mixed pack.
 constexpr uint64_t kMixedPackBytes = 1 * kMiB;
@@ -45,11 +45,7 @@ void MeasureByFooter(const PackFooter& footer, const ReachableBlobs& reachable, 
     const FrameInfo& frame = footer.frames[i];
     const bool is_delta = !frame.bases.empty();
     use.stored_bytes += frame.stored_bytes;
-    if (is_delta) use.delta_raw_bytes += frame.raw_bytes;
-    if (live_raw[i] == 0) {
-      if (is_delta) use.dead_delta_raw_bytes += frame.raw_bytes;
-      continue;
-    }
+    if (live_raw[i] == 0) continue;
     use.live_bytes += frame.stored_bytes;
     const uint64_t raw = std::max<uint64_t>(frame.raw_bytes, 1);
     const uint64_t live = std::min(live_raw[i], raw);
@@ -59,19 +55,17 @@ void MeasureByFooter(const PackFooter& footer, const ReachableBlobs& reachable, 
   }
 }
 
-// Its dead deltas hold on to bases that nothing else may need.
-bool HasManyDeadDeltas(const PackUse& pack, const PruneOptions& options) {
-  const double share = options.max_unused_bytes ? 0 : options.max_unused_share;
-  return static_cast<double>(pack.dead_delta_raw_bytes) >
-         share * static_cast<double>(pack.delta_raw_bytes);
+// Of a pack some of which is wasted.
+double WastedShare(const PackUse& pack) {
+  return static_cast<double>(pack.wasted_bytes()) /
+         static_cast<double>(pack.stored_bytes + pack.pinned_bytes);
 }
 
-bool HasLargerUnusedShare(const PackUse& a, const PackUse& b) {
-  // Shares as products: stored bytes of a pack are below 2^32.
-  const uint64_t share_a = a.unused_bytes() * b.stored_bytes;
-  const uint64_t share_b = b.unused_bytes() * a.stored_bytes;
-  return std::tuple(share_b, b.unused_bytes(), a.info.name) <
-         std::tuple(share_a, a.unused_bytes(), b.info.name);
+bool HasLargerWastedShare(const PackUse& a, const PackUse& b) {
+  const double share_a = WastedShare(a);
+  const double share_b = WastedShare(b);
+  return std::tuple(share_b, b.wasted_bytes(), a.info.name) <
+         std::tuple(share_a, a.wasted_bytes(), b.info.name);
 }
 
 // Decides on packs one by one, within the limit on what is rewritten.
@@ -92,7 +86,6 @@ class Chooser {
         kept_.push_back(i);
       }
     }
-    ChooseDeadDeltas();
     ChooseWorst();
     ChooseSmall(pack_target_bytes);
     for (const size_t i : kept_) {
@@ -112,33 +105,25 @@ class Chooser {
     return true;
   }
 
-  bool IsWithinLimit(uint64_t used, uint64_t unused) const {
-    if (options_.max_unused_bytes) return unused <= *options_.max_unused_bytes;
-    return static_cast<double>(unused) <=
-           options_.max_unused_share * static_cast<double>(used + unused);
-  }
-
-  // What dead deltas are based on counts as used; the next prune finds it unused.
-  void ChooseDeadDeltas() {
-    for (const size_t i : kept_) {
-      if (HasManyDeadDeltas(packs_[i], options_)) Choose(i);
-    }
+  bool IsWithinLimit(uint64_t wasted, uint64_t all) const {
+    if (options_.max_unused_bytes) return wasted <= *options_.max_unused_bytes;
+    return static_cast<double>(wasted) <= options_.max_unused_share * static_cast<double>(all);
   }
 
   void ChooseWorst() {
     std::vector<size_t> order;
-    uint64_t used = plan_.used_bytes;
-    uint64_t unused = 0;
+    uint64_t all = plan_.used_bytes;
+    uint64_t wasted = 0;
     for (const size_t i : kept_) {
-      if (chosen_[i]) continue;
-      unused += packs_[i].unused_bytes();
-      if (packs_[i].unused_bytes() > 0) order.push_back(i);
+      all += packs_[i].unused_bytes();
+      wasted += packs_[i].wasted_bytes();
+      if (packs_[i].wasted_bytes() > 0) order.push_back(i);
     }
     std::ranges::sort(
-        order, [&](size_t a, size_t b) { return HasLargerUnusedShare(packs_[a], packs_[b]); });
+        order, [&](size_t a, size_t b) { return HasLargerWastedShare(packs_[a], packs_[b]); });
     for (const size_t i : order) {
-      if (IsWithinLimit(used, unused)) return;
-      if (Choose(i)) unused -= packs_[i].unused_bytes();
+      if (IsWithinLimit(wasted, all)) return;
+      if (Choose(i)) wasted -= packs_[i].wasted_bytes();
     }
   }
 
@@ -194,7 +179,10 @@ StatusOr<std::vector<PackUse>> MeasurePacks(Repository& repository, const Journa
       ASSIGN_OR_RETURN(use.stored_bytes, StoredBytes(*reader, name));
       use.left_alone = alive.contains(entry.info.session);
       const auto found = marks.find(name);
-      if (found != marks.end()) use.blobs = found->second.blobs;
+      if (found != marks.end()) {
+        use.blobs = found->second.blobs;
+        use.pinned_bytes = found->second.pinned_bytes / kPlainRatio;
+      }
       if (use.left_alone || (found != marks.end() && found->second.marked == found->second.blobs)) {
         use.live_bytes = use.rewritten_bytes = use.stored_bytes;
       } else if (found != marks.end()) {

@@ -27,12 +27,13 @@ struct PackUse {
   uint64_t live_bytes = 0;
   // About what a rewrite makes of it: frames that are live in part shrink with their blobs.
   uint64_t rewritten_bytes = 0;
-  // Raw bytes of its delta frames, and of the dead ones among them: these hold on to their bases
-  // for as long as the pack stays.
-  uint64_t delta_raw_bytes = 0;
-  uint64_t dead_delta_raw_bytes = 0;
+  // About what its dead deltas alone hold on to in other packs, for as long as this one stays. It
+  // counts as used there.
+  uint64_t pinned_bytes = 0;
 
   uint64_t unused_bytes() const { return stored_bytes - live_bytes; }
+  // What is to be gained by rewriting it.
+  uint64_t wasted_bytes() const { return unused_bytes() + pinned_bytes; }
 };
 
 // The live packs of `state`, ascending by the record that named them. Reads the footers of those
@@ -48,10 +49,10 @@ struct PrunePlan {
   std::vector<PackUse> rewrite;  // in the order of `packs`
 };
 
-// The packs with the largest unused share are rewritten, until what remains unused is within the
-// limit, and so is each whose dead deltas alone are above it. Packs under a quarter of
-// `pack_target_bytes`, and of the blobs that a pack may have, are merged when there are eight of
-// them, or they fill such a quarter together, if at most half as many come out of it.
+// The packs of which the largest share is wasted are rewritten, until what remains wasted is within
+// the limit on what is unused. Packs under a quarter of `pack_target_bytes`, and of the blobs that
+// a pack may have, are merged when there are sixteen of them, or they fill a whole pack together,
+// if at most half as many come out of it.
 PrunePlan ChoosePacks(const std::vector<PackUse>& packs, const PruneOptions& options,
                       uint64_t pack_target_bytes);
 

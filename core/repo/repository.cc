@@ -44,6 +44,13 @@ bool MayBeBadIndex(const Status& status) {
   }
 }
 
+StatusOr<ByteSpan> BlobIn(ByteSpan frame, const FramedPlace& place) {
+  if (uint64_t{place.place.offset} + place.place.bytes > frame.size()) {
+    return DataLoss("blob " + place.ref.id.Hex() + " lies outside of its frame");
+  }
+  return frame.subspan(place.place.offset, place.place.bytes);
+}
+
 StatusOr<SnapshotView> ViewOf(const IndexSnapshot& snapshot) {
   SnapshotView view;
   ASSIGN_OR_RETURN(view.object, DecodeSnapshotObject(snapshot.object));
@@ -353,21 +360,34 @@ StatusOr<Chunker> Repository::MakeChunker() const {
 StatusOr<FrameCache::Frame> Repository::ReadFrame(const PackName& pack, uint32_t frame_number,
                                                   const FrameInfo& frame) {
   if (FrameCache::Frame cached = frames_.Find(pack, frame_number)) return cached;
+  auto raw = DecodeFrame(pack, frame_number, frame, Blobs::kAsTheyLie);
+  if (!raw.ok() && !frame.bases.empty()) {
+    raw = DecodeFrame(pack, frame_number, frame, Blobs::kVerified);
+  }
+  RETURN_IF_ERROR(raw.status());
+  frames_.Insert(pack, frame_number, *raw);
+  return FrameCache::Frame(*std::move(raw));
+}
+
+StatusOr<std::shared_ptr<Bytes>> Repository::DecodeFrame(const PackName& pack,
+                                                         uint32_t frame_number,
+                                                         const FrameInfo& frame, Blobs bases) {
   ASSIGN_OR_RETURN(const Bytes stored, cairn::ReadFrame(*store_, keys_, pack, frame_number, frame));
   // A small frame would hold on to the memory of a large one.
   const bool is_small = frame.raw_bytes < kChunkFrameBytes / 2;
   std::shared_ptr<Bytes> raw = is_small ? std::make_shared<Bytes>() : frames_.NewFrame();
-  const StatusOr<Bytes> prefix = ReadPrefix(frame.bases);
+  const StatusOr<Bytes> prefix = ReadBases(frame.bases, bases);
   Status status =
       prefix.ok() ? ThreadDecoder().Decode(frame, stored, *prefix, *raw) : prefix.status();
-  if (!status.ok()) {
-    return Annotate(status, "frame " + std::to_string(frame_number) + " of pack " + pack.Hex());
-  }
-  frames_.Insert(pack, frame_number, raw);
-  return FrameCache::Frame(std::move(raw));
+  if (status.ok()) return raw;
+  return Annotate(status, "frame " + std::to_string(frame_number) + " of pack " + pack.Hex());
 }
 
 StatusOr<Bytes> Repository::ReadPrefix(std::span<const BaseId> bases) {
+  return ReadBases(bases, Blobs::kVerified);
+}
+
+StatusOr<Bytes> Repository::ReadBases(std::span<const BaseId> bases, Blobs as) {
   Bytes prefix;
   if (bases.empty()) return prefix;
   std::vector<std::vector<FramedPlace>> places;
@@ -382,7 +402,7 @@ StatusOr<Bytes> Repository::ReadPrefix(std::span<const BaseId> bases) {
     }
   }
   for (const std::vector<FramedPlace>& base : places) {
-    const StatusOr<BlobInFrame> blob = ReadFromAny(base);
+    const StatusOr<BlobInFrame> blob = ReadFromAny(base, as);
     if (!blob.ok()) return Annotate(blob.status(), "base " + base.front().ref.id.Hex());
     if (prefix.size() + blob->bytes.size() > kMaxPrefixBytes) {
       return DataLoss("the bases are longer than they may be");
@@ -392,21 +412,26 @@ StatusOr<Bytes> Repository::ReadPrefix(std::span<const BaseId> bases) {
   return prefix;
 }
 
-StatusOr<Repository::BlobInFrame> Repository::ReadFrom(const FramedPlace& place) {
+StatusOr<Repository::BlobInFrame> Repository::ReadFrom(const FramedPlace& place, Blobs as) {
   const auto& [ref, at, pack, info] = place;
   ASSIGN_OR_RETURN(FrameCache::Frame frame, ReadFrame(pack.info.name, at.frame, info));
-  if (uint64_t{at.offset} + at.bytes > frame->size()) {
-    return DataLoss("blob " + ref.id.Hex() + " lies outside of its frame");
+  ASSIGN_OR_RETURN(ByteSpan bytes, BlobIn(*frame, place));
+  if (as == Blobs::kAsTheyLie) return BlobInFrame{std::move(frame), bytes};
+  Status verified = VerifyBlob(ref, bytes);
+  if (!verified.ok() && !place.is_plain()) {
+    ASSIGN_OR_RETURN(frame, DecodeFrame(pack.info.name, at.frame, info, Blobs::kVerified));
+    ASSIGN_OR_RETURN(bytes, BlobIn(*frame, place));
+    verified = VerifyBlob(ref, bytes);
   }
-  const ByteSpan bytes = ByteSpan(*frame).subspan(at.offset, at.bytes);
-  RETURN_IF_ERROR(VerifyBlob(ref, bytes));
+  RETURN_IF_ERROR(verified);
   return BlobInFrame{std::move(frame), bytes};
 }
 
-StatusOr<Repository::BlobInFrame> Repository::ReadFromAny(const std::vector<FramedPlace>& places) {
+StatusOr<Repository::BlobInFrame> Repository::ReadFromAny(const std::vector<FramedPlace>& places,
+                                                          Blobs as) {
   Status first;
   for (const FramedPlace& place : places) {
-    StatusOr<BlobInFrame> blob = ReadFrom(place);
+    StatusOr<BlobInFrame> blob = ReadFrom(place, as);
     if (blob.ok()) return blob;
     if (first.ok()) first = std::move(blob).status();
   }
@@ -419,7 +444,7 @@ StatusOr<Bytes> Repository::ReadBlobOnce(const BlobRef& ref) {
     return NotFound(std::string(BlobKindName(ref.kind)) + " " + ref.id.Hex() +
                     " is in no pack of this repository");
   }
-  ASSIGN_OR_RETURN(const BlobInFrame blob, ReadFromAny(places));
+  ASSIGN_OR_RETURN(const BlobInFrame blob, ReadFromAny(places, Blobs::kVerified));
   return Bytes(blob.bytes.begin(), blob.bytes.end());
 }
 

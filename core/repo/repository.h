@@ -166,9 +166,16 @@ class Repository : public BlobSource {
     FrameCache::Frame frame;
     ByteSpan bytes;
   };
-  // Verified; from any of the places that is whole, which are not none.
-  StatusOr<BlobInFrame> ReadFromAny(const std::vector<FramedPlace>& places);
-  StatusOr<BlobInFrame> ReadFrom(const FramedPlace& place);
+  // A delta's bases need not be verified to read it, which takes as long as decoding it: its own
+  // blobs are, and if one is wrong, its bases are read again, verified, from wherever they are
+  // whole.
+  enum class Blobs { kVerified, kAsTheyLie };
+  // From any of the places that is whole, which are not none.
+  StatusOr<BlobInFrame> ReadFromAny(const std::vector<FramedPlace>& places, Blobs as);
+  StatusOr<BlobInFrame> ReadFrom(const FramedPlace& place, Blobs as);
+  StatusOr<Bytes> ReadBases(std::span<const BaseId> bases, Blobs as);
+  StatusOr<std::shared_ptr<Bytes>> DecodeFrame(const PackName& pack, uint32_t frame_number,
+                                               const FrameInfo& frame, Blobs bases);
   StatusOr<Bytes> ReadBlobOnce(const BlobRef& ref);
 
   FileSystem& fs_;

@@ -52,5 +52,20 @@ TEST(RandomTest, FillsAllBytes) {
   EXPECT_NE(RandomId<PackName>(), RandomId<PackName>());
 }
 
+TEST(StrongIdTest, TheOrderIsThatOfTheBytes) {
+  for (size_t at = 0; at < BlobId::kBytes; ++at) {
+    BlobId small;
+    BlobId large;
+    small.bytes.fill(7);
+    large.bytes.fill(7);
+    small.bytes[at] = 0x7f;
+    large.bytes[at] = 0x80;
+    if (at + 1 < BlobId::kBytes) small.bytes[at + 1] = 0xff;
+    EXPECT_LT(small, large);
+    EXPECT_GT(large, small);
+    EXPECT_EQ(small <=> small, std::strong_ordering::equal);
+  }
+}
+
 }  // namespace
 }  // namespace cairn

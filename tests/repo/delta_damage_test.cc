@@ -16,6 +16,18 @@ TEST(DeltaDamageTest, AFrameWhoseBaseIsNowhereSaysSo) {
               StatusIs(StatusCode::kNotFound, HasSubstr("is in no plain frame")));
 }
 
+// The frame is sound, but the blob in it is not the one that its pack says.
+TEST(DeltaDamageTest, ABaseThatIsWrongInOnePlaceIsTakenFromAnother) {
+  TestRepository test;
+  const TestBlob base = test.Chunk(1, kBigChunk);
+  const TestBlob variant = test.Variant(base, 1);
+  test.AddPack({{{base.ref, test.Chunk(2, kBigChunk).bytes}}});
+  test.AddDeltaPack({variant}, {base});
+  EXPECT_THAT(test.Open()->ReadBlob(variant.ref), StatusIs(StatusCode::kDataLoss));
+  test.AddPack({{base}});
+  EXPECT_EQ(Must(test.Open()->ReadBlob(variant.ref)), variant.bytes);
+}
+
 // What a reader would have to hold is bounded. The frame itself needs the last base only, and would
 // decode with all of them.
 TEST(DeltaDamageTest, MoreBasesThanAFrameMayRestOnAreNotRead) {

@@ -9,6 +9,7 @@
 
 #include "core/repo/blob_writer.h"
 #include "core/repo/check.h"
+#include "core/repo/forget.h"
 #include "core/repo/prune.h"
 #include "core/repo/stats.h"
 #include "core/store/sessions.h"
@@ -66,6 +67,23 @@ TEST_F(DeltaPruneTest, TheBaseOfADeadFrameIsKeptAsLongAsItsPack) {
   EXPECT_FALSE(test_.IsNamed(delta) && test_.StateOf(delta) == PackState::kLive);
   EXPECT_FALSE(test_.CanRead(a_));
   EXPECT_FALSE(test_.CanRead(b_));
+  test_.ExpectWhole();
+}
+
+TEST_F(DeltaPruneTest, DeadDeltasAreNoReasonToRewriteWhereTheirBasesAreNeededAnyway) {
+  PruneOptions options = PruneEverything();
+  options.max_unused_share = 0.05;
+  const PackName bases = test_.AddPack({{a_}});
+  const PackName delta = test_.AddDeltaPack({b_}, {a_}, {{other_}});
+  const SnapshotId needs_base = test_.AddSnapshot({a_});
+  test_.AddSnapshot({other_});
+  Run(options);
+  EXPECT_EQ(test_.StateOf(delta), PackState::kLive);
+  ASSERT_OK(ForgetSnapshots(test_.repository(), {needs_base}));
+  Run(options);
+  EXPECT_FALSE(test_.HasFile(delta));
+  Run(options);
+  EXPECT_FALSE(test_.HasFile(bases));
   test_.ExpectWhole();
 }
 

@@ -57,6 +57,15 @@ TEST(ChoosePacksTest, TheWorstAreRewrittenUntilTheRestIsWithinTheShare) {
   EXPECT_THAT(Numbers(ChoosePacks(packs, Share(0.40), kTarget).rewrite), IsEmpty());
 }
 
+TEST(ChoosePacksTest, WhatDeadDeltasAloneHoldOnToCountsAsWasted) {
+  std::vector<PackUse> packs = {Pack(1, kTarget, kTarget), Pack(2, kTarget / 8, kTarget / 8 - 100),
+                                Pack(3, kTarget / 8, kTarget / 8 - 200)};
+  EXPECT_THAT(ChoosePacks(packs, Share(0.05), kTarget).rewrite, IsEmpty());
+  packs[1].pinned_bytes = kTarget / 4;
+  EXPECT_THAT(Numbers(ChoosePacks(packs, Share(0.05), kTarget).rewrite), ElementsAre(2));
+  EXPECT_THAT(ChoosePacks(packs, Share(0.25), kTarget).rewrite, IsEmpty());
+}
+
 TEST(ChoosePacksTest, TheLimitMayBeGivenInBytes) {
   const std::vector<PackUse> packs = {Pack(1, kTarget, kTarget - 10),
                                       Pack(2, kTarget, kTarget - 6)};
