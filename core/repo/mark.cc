@@ -306,8 +306,8 @@ uint64_t ReachableBlobs::count() const {
 std::vector<ReachableBlobs::PackMarks> ReachableBlobs::MarkedPacks() const {
   std::vector<PackMarks> packs;
   for (const MarkedPack* const pack : state_->table.AllPacks()) {
-    if (pack->marked > 0)
-      packs.push_back({pack->name, pack->blobs, pack->marked, pack->pinned_bytes});
+    if (pack->marked == 0) continue;
+    packs.push_back({pack->name, pack->blobs, pack->marked, pack->pinned_bytes});
   }
   std::ranges::sort(packs, {}, &PackMarks::name);
   return packs;

@@ -31,8 +31,8 @@ class BaseMarker {
   // Of its live frames; the others become dead_.
   Status MarkLiveFrames(MarkedPack& pack);
   Status MarkDeadFrames(const DeadFrames& dead);
-  // By frame: whether something in it is marked.
-  StatusOr<std::vector<bool>> FindLiveFrames(const MarkedPack& pack, const IndexPack& known);
+  // By frame: whether something in it is marked. Those that the result has not count as live.
+  StatusOr<std::vector<bool>> FindLiveFrames(const MarkedPack& pack);
   struct Bases {
     bool whole = true;  // each is in a plain frame
     uint64_t newly_marked_bytes = 0;
@@ -74,22 +74,18 @@ Status BaseMarker::AddPack(const PackName& name) {
 }
 
 Status BaseMarker::MarkLiveFrames(MarkedPack& pack) {
-  std::optional<IndexPack> known;
-  {
-    ASSIGN_OR_RETURN(const auto reader, table_.index.Read());
-    ASSIGN_OR_RETURN(known, reader->FindPackByName(pack.name));
-  }
-  if (!known) return OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<bool> live, FindLiveFrames(pack, *known));
-  DeadFrames dead{&pack, {}};
+  ASSIGN_OR_RETURN(const std::vector<bool> live, FindLiveFrames(pack));
   MarkView view;
   ASSIGN_OR_RETURN(view.reader, table_.index.Read());
-  for (uint32_t number = 0; number < live.size(); ++number) {
+  ASSIGN_OR_RETURN(const std::optional<IndexPack> known, view.reader->FindPackByName(pack.name));
+  if (!known) return OkStatus();
+  DeadFrames dead{&pack, {}};
+  for (uint32_t number = 0; number < known->frames; ++number) {
     ASSIGN_OR_RETURN(const std::optional<FrameInfo> frame,
                      view.reader->FindFrame(known->number, number));
     if (!frame) return DataLoss("index: a pack without its frame");
     if (frame->bases.empty()) continue;
-    if (!live[number]) {
+    if (number < live.size() && !live[number]) {
       dead.numbers.push_back(number);
       continue;
     }
@@ -118,19 +114,23 @@ Status BaseMarker::MarkDeadFrames(const DeadFrames& dead) {
   return OkStatus();
 }
 
-StatusOr<std::vector<bool>> BaseMarker::FindLiveFrames(const MarkedPack& pack,
-                                                       const IndexPack& known) {
-  std::vector<bool> live(known.frames, pack.marked == pack.blobs);
-  if (pack.marked == pack.blobs) return live;
+StatusOr<std::vector<bool>> BaseMarker::FindLiveFrames(const MarkedPack& pack) {
+  if (pack.marked == pack.blobs) return std::vector<bool>();
+  std::optional<IndexPack> known;
+  {
+    ASSIGN_OR_RETURN(const auto reader, table_.index.Read());
+    ASSIGN_OR_RETURN(known, reader->FindPackByName(pack.name));
+  }
+  if (!known) return std::vector<bool>();
   Repository& repository = table_.repository;
   const StatusOr<PackFooter> footer =
-      ReadPackFooter(repository.store(), repository.keys(), known.info);
+      ReadPackFooter(repository.store(), repository.keys(), known->info);
   // What a damaged pack has cannot be told: all of it may be needed.
-  if (IsDamage(footer.status())) return std::vector<bool>(known.frames, true);
+  if (IsDamage(footer.status())) return std::vector<bool>();
   RETURN_IF_ERROR(footer.status());
+  std::vector<bool> live(footer->frames.size());
   for (uint32_t ordinal = 0; ordinal < footer->blobs.size(); ++ordinal) {
-    const uint32_t frame = footer->blobs[ordinal].frame;
-    if (frame < live.size() && pack.IsMarked(ordinal)) live[frame] = true;
+    if (pack.IsMarked(ordinal)) live[footer->blobs[ordinal].frame] = true;
   }
   return live;
 }
