@@ -4,7 +4,7 @@
 namespace cairn {
 namespace {
 
-constexpr int kReadAttempts = 5;
+constexpr int kWholeIndexAttempts = 5;
 
 }  // namespace
 
@@ -13,7 +13,7 @@ StatusOr<std::unique_ptr<IndexReader>> WholeIndex::Read() {
     ASSIGN_OR_RETURN(std::unique_ptr<IndexReader> reader, filled_->Read());
     ASSIGN_OR_RETURN(const IndexHead head, reader->Head());
     if (head.number >= expected_.load()) return reader;
-    if (attempt == kReadAttempts) return Aborted("the index is being filled anew: try again");
+    if (attempt == kWholeIndexAttempts) return Aborted("the index is being filled anew: try again");
     reader.reset();
     RETURN_IF_ERROR(bring_up_());
   }
