@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "core/base/check.h"
 #include "core/base/unique_fd.h"
+#include "core/fs/file_status.h"
 #include "core/fs/open_beneath.h"
 #include "core/fs/target_attributes.h"
 #include "core/tree/entry.h"
@@ -22,6 +23,12 @@ namespace {
 // From here on blocks are asked for in advance: pieces of a large file come in any order, and the
 // file system would otherwise scatter them.
 constexpr uint64_t kPreallocatedBytes = 4 * kMiB;
+
+// In memory nothing is scattered, and all pages would be made at once, by one thread.
+bool LiesInMemory(int fd) {
+  const StatusOr<FileSystemTraits> traits = TraitsOf(fd);
+  return traits.ok() && traits->tmpfs;
+}
 
 // Whether a descriptor may be linked as it is: by root (CAP_DAC_READ_SEARCH). Shorter than the way
 // through /proc.
@@ -51,7 +58,7 @@ class PosixTargetFile : public TargetFile {
       return InvalidArgument(absl::StrFormat("create %s: no file has %u bytes", name_, bytes));
     }
     size_ = bytes;
-    if (sparse || bytes < kPreallocatedBytes) return OkStatus();
+    if (sparse || bytes < kPreallocatedBytes || LiesInMemory(fd_.get())) return OkStatus();
     if (::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) != 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
       return ResourceExhausted(Message(ErrnoError(errno, "allocate", name_)));
