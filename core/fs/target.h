@@ -56,7 +56,7 @@ class TargetFile {
  public:
   virtual ~TargetFile() = default;
   // Announces the size, before the first WriteAt. A large file that is not sparse gets its blocks
-  // here: RESOURCE_EXHAUSTED if the disk has no room. The committed file has this size at least:
+  // here, unless it lies in memory: RESOURCE_EXHAUSTED if there is no room for it. The committed file has this size at least:
   // what was never written is a hole in a sparse file, zeros in another.
   virtual Status SetSize(uint64_t bytes, bool sparse) = 0;
   virtual Status WriteAt(uint64_t offset, ByteSpan bytes) = 0;

@@ -2,6 +2,7 @@
 #include "core/fs/target_file.h"
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -24,10 +25,17 @@ namespace {
 // file system would otherwise scatter them.
 constexpr uint64_t kPreallocatedBytes = 4 * kMiB;
 
-// In memory nothing is scattered, and all pages would be made at once, by one thread.
-bool LiesInMemory(int fd) {
+// Returns an errno; 0 is success.
+int Preallocate(int fd, uint64_t bytes) {
   const StatusOr<FileSystemTraits> traits = TraitsOf(fd);
-  return traits.ok() && traits->tmpfs;
+  if (!traits.ok() || !traits->tmpfs) {
+    return ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  }
+  // In memory nothing is scattered, and all pages would be made here, by one thread.
+  struct statvfs stat;
+  if (::fstatvfs(fd, &stat) != 0) return errno;
+  const bool is_limited = stat.f_blocks > 0;
+  return is_limited && bytes / stat.f_bsize > stat.f_bavail ? ENOSPC : 0;
 }
 
 // Whether a descriptor may be linked as it is: by root (CAP_DAC_READ_SEARCH). Shorter than the way
@@ -58,10 +66,10 @@ class PosixTargetFile : public TargetFile {
       return InvalidArgument(absl::StrFormat("create %s: no file has %u bytes", name_, bytes));
     }
     size_ = bytes;
-    if (sparse || bytes < kPreallocatedBytes || LiesInMemory(fd_.get())) return OkStatus();
-    if (::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) != 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-      return ResourceExhausted(Message(ErrnoError(errno, "allocate", name_)));
+    if (sparse || bytes < kPreallocatedBytes) return OkStatus();
+    const int error = Preallocate(fd_.get(), bytes);
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+      return ResourceExhausted(Message(ErrnoError(error, "allocate", name_)));
     }
     return OkStatus();
   }

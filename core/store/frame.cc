@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/frame.h"
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // XXH3 by the widest vectors that the processor has
+#else
 #include <xxhash.h>
+#endif
 #include <zstd.h>
 
 #include <algorithm>
