@@ -211,9 +211,7 @@ StatusOr<SnapshotResult> SnapshotCommand::Take(Context& context, Repository& rep
   Output& output = context.output();
   const bool of_stream = OfStream();
   std::vector<std::string> sources;
-  if (of_stream) {
-    sources.push_back("/" + stdin_name_.value_or("stdin"));
-  } else {
+  if (!of_stream) {
     ASSIGN_OR_RETURN(sources, Sources());
     RETURN_IF_ERROR(LeaveOutOwnFiles(context, repository, sources, options.rules.excludes));
     for (const std::string& source : sources) {
@@ -223,12 +221,9 @@ StatusOr<SnapshotResult> SnapshotCommand::Take(Context& context, Repository& rep
     }
     RETURN_IF_ERROR(WarnOfEmptySources(repository, options.labels.host, sources, output));
   }
-  ASSIGN_OR_RETURN(const ExpectedTotals expected,
-                   ExpectTotals(repository, options.labels.host, sources));
   SnapshotProgress progress;
   options.progress = &progress;
-  const ProgressLine line(output, context.options().progress,
-                          [&] { return StateOf(progress, expected); });
+  const ProgressLine line(output, context.options().progress, [&] { return StateOf(progress); });
   if (of_stream) return TakeOfStream(context, repository, options);
   return TakeSnapshot(repository, sources, options);
 }

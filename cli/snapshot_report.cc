@@ -107,23 +107,13 @@ void ReportWhileRunning(Output& output, SnapshotOptions& options) {
   };
 }
 
-StatusOr<ExpectedTotals> ExpectTotals(Repository& repository, const std::string& host,
-                                      std::vector<std::string> paths) {
-  std::sort(paths.begin(), paths.end());
-  ASSIGN_OR_RETURN(const std::vector<SnapshotView> all, repository.Snapshots());
-  const SnapshotView* const last =
-      Newest(all, host, [&](const SnapshotInfo& snapshot) { return snapshot.paths == paths; });
-  if (last == nullptr) return ExpectedTotals{};
-  return ExpectedTotals{.files = last->object.statistics.files,
-                        .bytes = last->object.statistics.bytes};
-}
-
-ProgressState StateOf(const SnapshotProgress& progress, const ExpectedTotals& expected) {
+ProgressState StateOf(const SnapshotProgress& progress) {
   ProgressState state;
   state.items_done = progress.files;
   state.bytes_done = progress.bytes;
   // A guess: once it is exceeded it is none.
-  if (state.bytes_done <= expected.bytes) state.bytes_total = expected.bytes;
+  const uint64_t expected = progress.bytes_expected;
+  if (state.bytes_done <= expected) state.bytes_total = expected;
   state.rate_bytes = progress.bytes_read;
   state.errors = progress.errors;
   return state;

@@ -14,16 +14,7 @@ namespace cairn {
 // Hooks the report of files and problems into `options`. `output` must outlive the run.
 void ReportWhileRunning(Output& output, SnapshotOptions& options);
 
-// Bytes and files that the new snapshot is likely to have: those of the last one of the same host
-// and sources. Zeros if there is none.
-struct ExpectedTotals {
-  uint64_t files = 0;
-  uint64_t bytes = 0;
-};
-StatusOr<ExpectedTotals> ExpectTotals(Repository& repository, const std::string& host,
-                                      std::vector<std::string> paths);
-
-ProgressState StateOf(const SnapshotProgress& progress, const ExpectedTotals& expected);
+ProgressState StateOf(const SnapshotProgress& progress);
 
 // Warns of each source that is an empty directory now and was not in the last snapshot of it: an
 // unmounted disk looks like that.

@@ -459,32 +459,31 @@ StatusOr<Bytes> Repository::ReadBlob(const BlobRef& ref) {
   return bytes;
 }
 
+Status Repository::ForEachSnapshot(absl::FunctionRef<void(SnapshotView)> visit) {
+  Status failure;
+  ASSIGN_OR_RETURN(const auto reader, index().Read());
+  RETURN_IF_ERROR(reader->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
+    StatusOr<SnapshotView> view = ViewOf(snapshot);
+    if (view.ok()) {
+      visit(*std::move(view));
+    } else {
+      failure = Annotate(view.status(), "snapshot " + snapshot.id.Hex());
+    }
+    return failure.ok();
+  }));
+  return failure;
+}
+
 StatusOr<std::vector<SnapshotView>> Repository::Snapshots() {
   std::vector<SnapshotView> views;
-  Status failure;
-  {
-    ASSIGN_OR_RETURN(const auto reader, index().Read());
-    RETURN_IF_ERROR(reader->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
-      StatusOr<SnapshotView> view = ViewOf(snapshot);
-      if (view.ok()) {
-        views.push_back(*std::move(view));
-      } else {
-        failure = Annotate(view.status(), "snapshot " + snapshot.id.Hex());
-      }
-      return failure.ok();
-    }));
-  }
-  RETURN_IF_ERROR(failure);
-  std::sort(views.begin(), views.end(), [](const SnapshotView& a, const SnapshotView& b) {
-    return a.info.record < b.info.record;
-  });
+  RETURN_IF_ERROR(ForEachSnapshot([&](SnapshotView view) { views.push_back(std::move(view)); }));
   return views;
 }
 
 StatusOr<std::vector<SnapshotInfo>> Repository::SnapshotInfos() {
-  ASSIGN_OR_RETURN(std::vector<SnapshotView> views, Snapshots());
   std::vector<SnapshotInfo> infos;
-  for (SnapshotView& view : views) infos.push_back(std::move(view.info));
+  RETURN_IF_ERROR(
+      ForEachSnapshot([&](SnapshotView view) { infos.push_back(std::move(view.info)); }));
   return infos;
 }
 

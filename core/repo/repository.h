@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "core/base/blob.h"
 #include "core/base/clock.h"
 #include "core/base/file_system.h"
@@ -161,6 +162,7 @@ class Repository : public BlobSource {
   IndexSync Sync(const KnownFooters* footers);
   uint64_t SeenRecords();
   StatusOr<uint64_t> WantedReserve();  // in blocks
+  Status ForEachSnapshot(absl::FunctionRef<void(SnapshotView)> visit);
   // A blob in its decoded frame.
   struct BlobInFrame {
     FrameCache::Frame frame;

@@ -121,7 +121,9 @@ Status SnapshotRun::Begin() {
                           .deltas = options_.deltas,
                           .parity = options_.parity,
                           .pool = &pool_});
-  return FindBase();
+  RETURN_IF_ERROR(FindBase());
+  if (base_) progress_.bytes_expected = base_->object.statistics.bytes;
+  return OkStatus();
 }
 
 Status SnapshotRun::FindBase() {

@@ -37,6 +37,8 @@ struct SnapshotProgress {
   std::atomic<uint64_t> directories{0};
   std::atomic<uint64_t> others{0};
   std::atomic<uint64_t> bytes{0};  // of the files counted
+  // That it is likely to count: those of the snapshot that it is compared with; 0 without one.
+  std::atomic<uint64_t> bytes_expected{0};
   std::atomic<uint64_t> files_new{0};
   std::atomic<uint64_t> files_changed{0};
   std::atomic<uint64_t> files_unchanged{0};
