@@ -56,8 +56,9 @@ class TargetFile {
  public:
   virtual ~TargetFile() = default;
   // Announces the size, before the first WriteAt. A large file that is not sparse gets its blocks
-  // here, unless it lies in memory: RESOURCE_EXHAUSTED if there is no room for it. The committed file has this size at least:
-  // what was never written is a hole in a sparse file, zeros in another.
+  // here, unless it lies in memory: RESOURCE_EXHAUSTED if there is no room for it. The committed
+  // file has this size at least: what was never written is a hole in a sparse file, zeros in
+  // another.
   virtual Status SetSize(uint64_t bytes, bool sparse) = 0;
   virtual Status WriteAt(uint64_t offset, ByteSpan bytes) = 0;
   // FAILED_PRECONDITION if a directory or a mount point has the name. REQUIRES: called once.

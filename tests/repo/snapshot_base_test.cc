@@ -79,21 +79,6 @@ TEST_F(SnapshotBaseTest, WhatDidNotChangeIsNotRead) {
   EXPECT_EQ(again.statistics.blobs_added, 0U);
 }
 
-TEST_F(SnapshotBaseTest, WhatTheLastOneCountedIsExpectedAgain) {
-  SnapshotProgress first;
-  SnapshotOptions options;
-  options.progress = &first;
-  Take(options);
-  EXPECT_EQ(first.bytes_expected, 0U);
-  EXPECT_EQ(first.bytes, uint64_t{kFiles} * 5000);
-  Write(Source("dir0/sub/new"), Noise(700, 99));
-  SnapshotProgress second;
-  options.progress = &second;
-  Take(options);
-  EXPECT_EQ(second.bytes_expected, first.bytes);
-  EXPECT_EQ(second.bytes, first.bytes + 700);
-}
-
 // A page that is dirty already may be written through a mapping, and no time stamp moves.
 TEST_F(SnapshotBaseTest, WhatIsWrittenThroughAMappingIsSeen) {
   constexpr size_t kBytes = 8192;
