@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "core/base/bytes.h"
@@ -32,6 +33,23 @@ class Blake3 {
 
 Hash256 Blake3Hash(ByteSpan bytes);
 Hash256 Blake3Keyed(const HashKey& key, ByteSpan bytes);
+
+// Blake3Keyed of many inputs at once: half as fast again for inputs of some KiB where the processor
+// has AVX-512, as these fill its lanes together. Keeps its memory. Thread-compatible.
+class Blake3Many {
+ public:
+  Blake3Many();
+  Blake3Many(Blake3Many&&) noexcept;
+  Blake3Many& operator=(Blake3Many&&) noexcept;
+  ~Blake3Many();
+
+  // In the order of `inputs`; valid until the next call.
+  std::span<const Hash256> Hash(const HashKey& key, std::span<const ByteSpan> inputs);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // BLAKE3's derive_key mode: `context` is a constant of the program, never input.
 HashKey Blake3DeriveKey(std::string_view context, ByteSpan key_material);

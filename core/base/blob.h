@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <span>
+#include <vector>
 
 #include "core/base/blake3.h"
 #include "core/base/bytes.h"
@@ -45,7 +47,33 @@ class BlobHasher {
   BlobId Hash(BlobKind kind, ByteSpan bytes) const;
 
  private:
+  friend class BlobBatch;
   std::array<HashKey, kBlobKinds + 1> keys_;
+};
+
+// Blobs that are hashed together, which takes less time than one by one (Blake3Many). Keeps its
+// memory. Thread-compatible.
+class BlobBatch {
+ public:
+  // `hasher` must outlive it.
+  explicit BlobBatch(const BlobHasher& hasher) : hasher_(hasher) {}
+
+  // `bytes` must be there until Hash.
+  void Add(BlobKind kind, ByteSpan bytes);
+  // The ids of what was added, in that order, valid until the next call; then the batch is empty.
+  std::span<const BlobId> Hash();
+
+ private:
+  struct OfKind {
+    std::vector<ByteSpan> inputs;
+    std::vector<size_t> positions;  // of each in the whole batch
+  };
+
+  const BlobHasher& hasher_;
+  std::array<OfKind, kBlobKinds + 1> kinds_;
+  size_t count_ = 0;
+  Blake3Many hashes_;
+  std::vector<BlobId> ids_;
 };
 
 // Where the tree layer and the operations read blobs from.

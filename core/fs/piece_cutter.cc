@@ -29,7 +29,7 @@ bool HoldsAlignedBlock(uint64_t from, uint64_t to) {
   return to / kBlock > from / kBlock + (from % kBlock != 0 ? 1 : 0);
 }
 
-PieceCutter::PieceCutter(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit)
+PieceCutter::PieceCutter(CutterContext& context, PieceVisitor visit)
     : context_(context), visit_(visit) {
   const size_t capacity = CapacityFor(context.max_chunk_bytes);
   if (context.capacity < capacity) {
@@ -39,16 +39,14 @@ PieceCutter::PieceCutter(CutterContext& context, absl::FunctionRef<Status(const 
   data_ = context.buffer.get();
 }
 
-PieceCutter::PieceCutter(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit,
-                         ByteSpan content)
+PieceCutter::PieceCutter(CutterContext& context, PieceVisitor visit, ByteSpan content)
     : context_(context),
       visit_(visit),
       data_(content.data()),
       end_(content.size()),
       bytes_(content.size()) {}
 
-Status PieceCutter::CutAll(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit,
-                           ByteSpan content) {
+Status PieceCutter::CutAll(CutterContext& context, PieceVisitor visit, ByteSpan content) {
   PieceCutter cutter(context, visit, content);
   RETURN_IF_ERROR(cutter.Advance());
   return cutter.Finish();
@@ -126,6 +124,7 @@ Status PieceCutter::Advance() {
 }
 
 Status PieceCutter::CutData(bool to_end) {
+  context_.pieces.clear();
   size_t left = classified_ - run_ - begin_;
   while (to_end ? left > 0 : left >= context_.max_chunk_bytes) {
     const ByteSpan data(data_ + begin_, std::min(left, context_.max_chunk_bytes));
@@ -133,16 +132,17 @@ Status PieceCutter::CutData(bool to_end) {
     CHECK(size > 0 && size <= data.size());
     begin_ += size;
     left -= size;
-    RETURN_IF_ERROR(visit_(Piece{.zero = false, .bytes = size, .data = data.first(size)}));
+    context_.pieces.push_back({.zero = false, .bytes = size, .data = data.first(size)});
   }
-  return OkStatus();
+  return context_.pieces.empty() ? OkStatus() : visit_(context_.pieces);
 }
 
 Status PieceCutter::EmitExtent() {
   while (extent_ > 0) {
     const uint64_t bytes = std::min(extent_, kMaxZeroPiece);
     extent_ -= bytes;
-    RETURN_IF_ERROR(visit_(Piece{.zero = true, .bytes = bytes, .data = {}}));
+    const Piece extent{.zero = true, .bytes = bytes, .data = {}};
+    RETURN_IF_ERROR(visit_(std::span(&extent, 1)));
   }
   return OkStatus();
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "core/base/bytes.h"
@@ -21,6 +22,7 @@ struct CutterContext {
   std::function<size_t(ByteSpan)> next_cut;
   std::unique_ptr<uint8_t[]> buffer;
   size_t capacity = 0;
+  std::vector<Piece> pieces;  // on their way to be visited
 };
 
 // Takes the bytes of one file in order and gives its pieces. Where the bytes come in portions of
@@ -30,7 +32,7 @@ struct CutterContext {
 class PieceCutter {
  public:
   // Works in context.buffer. `context` and `visit` must outlive it.
-  PieceCutter(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit);
+  PieceCutter(CutterContext& context, PieceVisitor visit);
 
   // Room for the next bytes: at least `kReadBytes`, as much as there is.
   MutableByteSpan Room();
@@ -42,8 +44,7 @@ class PieceCutter {
   Status Finish();
 
   // All of a file that lies in memory, without the buffer.
-  static Status CutAll(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit,
-                       ByteSpan content);
+  static Status CutAll(CutterContext& context, PieceVisitor visit, ByteSpan content);
 
   // So far.
   uint64_t bytes() const { return bytes_; }
@@ -53,8 +54,7 @@ class PieceCutter {
   static constexpr uint64_t kMinExtent = 64 * kKiB;
 
  private:
-  PieceCutter(CutterContext& context, absl::FunctionRef<Status(const Piece&)> visit,
-              ByteSpan content);
+  PieceCutter(CutterContext& context, PieceVisitor visit, ByteSpan content);
 
   // Takes note of a block, or of a last partial one.
   Status Classify(bool zero, size_t size);
@@ -65,7 +65,7 @@ class PieceCutter {
   Status EmitExtent();
 
   CutterContext& context_;
-  absl::FunctionRef<Status(const Piece&)> visit_;
+  PieceVisitor visit_;
 
   // In data_: [begin_, classified_) are whole blocks that no piece has taken yet, the last run_
   // bytes of them zeros; [classified_, end_) were not looked at. classified_ is at a multiple of

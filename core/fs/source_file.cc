@@ -141,8 +141,7 @@ FileScanner::FileScanner(size_t max_chunk_bytes, std::function<size_t(ByteSpan)>
 FileScanner::~FileScanner() = default;
 
 StatusOr<FileScanner::Result> FileScanner::ScanFile(int descriptor, bool may_have_holes,
-                                                    bool believe_holes,
-                                                    absl::FunctionRef<Status(const Piece&)> visit) {
+                                                    bool believe_holes, PieceVisitor visit) {
   PieceCutter cutter(state_->context, visit);
   Result result;
   if (may_have_holes && believe_holes) {
@@ -158,8 +157,7 @@ StatusOr<FileScanner::Result> FileScanner::ScanFile(int descriptor, bool may_hav
   return result;
 }
 
-StatusOr<FileScanner::Result> FileScanner::ScanStream(
-    int descriptor, absl::FunctionRef<Status(const Piece&)> visit) {
+StatusOr<FileScanner::Result> FileScanner::ScanStream(int descriptor, PieceVisitor visit) {
   PieceCutter cutter(state_->context, visit);
   while (true) {
     const MutableByteSpan room = cutter.Room();
@@ -199,7 +197,7 @@ StatusOr<std::pair<ByteSpan, bool>> FileScanner::ReadSmall(int descriptor, size_
   return std::pair(ByteSpan(), false);
 }
 
-Status FileScanner::ScanMemory(ByteSpan content, absl::FunctionRef<Status(const Piece&)> visit) {
+Status FileScanner::ScanMemory(ByteSpan content, PieceVisitor visit) {
   return PieceCutter::CutAll(state_->context, visit, content);
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,8 @@ struct Piece {
   uint64_t bytes = 0;
   ByteSpan data;  // valid during the callback
 };
+// Takes pieces in order: those of what was read at once together, so that they can be hashed so.
+using PieceVisitor = absl::FunctionRef<Status(std::span<const Piece>)>;
 
 // Cuts what a file holds into zero extents and chunks. One for each thread: it owns the buffer that
 // is read into (about 1 MiB). An error of `visit` ends the scan and is returned. Thread-compatible.
@@ -50,15 +53,15 @@ class FileScanner {
   // looked for (for has_hole) but read. `may_have_holes` false spares the calls (st_blocks shows
   // none).
   StatusOr<Result> ScanFile(int descriptor, bool may_have_holes, bool believe_holes,
-                            absl::FunctionRef<Status(const Piece&)> visit);
+                            PieceVisitor visit);
   // From a pipe or terminal: the same pieces.
-  StatusOr<Result> ScanStream(int descriptor, absl::FunctionRef<Status(const Piece&)> visit);
+  StatusOr<Result> ScanStream(int descriptor, PieceVisitor visit);
   // If the file ends within `limit` bytes, these bytes (valid until the next call of any method but
   // ScanMemory) and true, ready to be scanned from memory; used to keep small files whole in a
   // frame. Otherwise nothing and false. A read that gives exactly `expected` bytes (not 0) is taken
   // for the whole: for a caller that compares the file's size afterwards.
   StatusOr<std::pair<ByteSpan, bool>> ReadSmall(int descriptor, size_t limit, uint64_t expected);
-  Status ScanMemory(ByteSpan content, absl::FunctionRef<Status(const Piece&)> visit);
+  Status ScanMemory(ByteSpan content, PieceVisitor visit);
 
  private:
   struct State;

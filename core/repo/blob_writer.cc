@@ -208,7 +208,8 @@ Status BlobWriter::SealAndAdd(const RawFrame& frame, bool node, const ChosenBase
 BlobWriter::Lane::Lane(BlobWriter& writer)
     : writer_(writer),
       open_{{{}, {writer.repository_, writer.dependents_, /*node=*/false}},
-            {{}, {writer.repository_, writer.dependents_, /*node=*/false}}} {}
+            {{}, {writer.repository_, writer.dependents_, /*node=*/false}}},
+      batch_(writer.repository_.hasher()) {}
 
 Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* former) {
   former_.reset();
@@ -222,22 +223,46 @@ Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* fo
   return OkStatus();
 }
 
-StatusOr<BlobId> BlobWriter::Lane::AddChunk(ByteSpan chunk) {
+Status BlobWriter::Lane::AddPieces(std::span<const Piece> pieces, bool split,
+                                   absl::FunctionRef<Status(const ContentItem&)> added) {
+  std::span<const BlobId> ids;
+  if (writer_.options_.instead == nullptr) ids = Hash(pieces);
+  size_t next_id = 0;
+  for (const Piece& piece : pieces) {
+    ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
+    if (piece.zero) {
+      RETURN_IF_ERROR(Follow(item, /*stored=*/false));
+    } else if (writer_.options_.instead != nullptr) {
+      RETURN_IF_ERROR(writer_.Failure());
+      ASSIGN_OR_RETURN(item.id, writer_.WriteInstead(BlobKind::kChunk, piece.data));
+    } else {
+      item.id = ids[next_id++];
+      RETURN_IF_ERROR(AddChunk(item.id, piece.data));
+      if (split) RETURN_IF_ERROR(FlushBeside());
+    }
+    RETURN_IF_ERROR(added(item));
+  }
+  return OkStatus();
+}
+
+std::span<const BlobId> BlobWriter::Lane::Hash(std::span<const Piece> pieces) {
+  const StageTimer timer(Stage::kHash);
+  for (const Piece& piece : pieces) {
+    if (!piece.zero) batch_.Add(BlobKind::kChunk, piece.data);
+  }
+  return batch_.Hash();
+}
+
+Status BlobWriter::Lane::AddChunk(const BlobId& id, ByteSpan chunk) {
   RETURN_IF_ERROR(writer_.Failure());
-  if (writer_.options_.instead != nullptr) return writer_.WriteInstead(BlobKind::kChunk, chunk);
-  const BlobRef ref = writer_.RefOf(BlobKind::kChunk, chunk);
+  const BlobRef ref{BlobKind::kChunk, id};
   ASSIGN_OR_RETURN(const bool found, writer_.FindOrClaim(ref));
   if (!found) {
     ++writer_.blobs_added_;
     writer_.raw_bytes_added_ += chunk.size();
     if (!writer_.options_.dry_run) open().frame.Add(ref, chunk);
   }
-  RETURN_IF_ERROR(Follow({.bytes = chunk.size(), .zero = false, .id = ref.id}, !found));
-  return ref.id;
-}
-
-Status BlobWriter::Lane::AddZeros(uint64_t bytes) {
-  return Follow({.bytes = bytes, .zero = true, .id = {}}, /*stored=*/false);
+  return Follow({.bytes = chunk.size(), .zero = false, .id = id}, !found);
 }
 
 Status BlobWriter::Lane::Follow(const ContentItem& item, bool stored) {

@@ -7,14 +7,17 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "core/base/blob.h"
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/base/worker_pool.h"
+#include "core/fs/source_file.h"
 #include "core/repo/commit.h"
 #include "core/repo/delta_bases.h"
 #include "core/repo/former_version.h"
@@ -83,8 +86,10 @@ class BlobWriter : public BlobSink {
     // What follows is the content of a file; `former` is the one that it had in a snapshot, null if
     // it is new. If `whole`, it has up to kWholeFileBytes, and is not to be split over frames.
     Status BeginFile(uint64_t bytes, bool whole, const Content* former);
-    StatusOr<BlobId> AddChunk(ByteSpan chunk);
-    Status AddZeros(uint64_t bytes);
+    // Stores those that hold data, and calls `added` for each. With `split`, what is full goes out
+    // before the next piece, as by FlushBeside.
+    Status AddPieces(std::span<const Piece> pieces, bool split,
+                     absl::FunctionRef<Status(const ContentItem&)> added);
     Status EndFile();
     Status Flush();
     // Closes the file's frame if it is full, and may leave the compression to another worker.
@@ -92,6 +97,9 @@ class BlobWriter : public BlobSink {
 
    private:
     OpenFrame& open() { return open_[former_ ? 1 : 0]; }
+    // The ids of the pieces that hold data; valid until the next call.
+    std::span<const BlobId> Hash(std::span<const Piece> pieces);
+    Status AddChunk(const BlobId& id, ByteSpan chunk);
     Status Follow(const ContentItem& item, bool stored);
     Status AddReplaced();
     Status TryAddReplaced();
@@ -105,6 +113,7 @@ class BlobWriter : public BlobSink {
     // [0] for new files, [1] for changed ones: in a common frame the new content, which has no
     // bases, would hide what a delta saves.
     OpenFrame open_[2];
+    BlobBatch batch_;
     std::optional<FormerVersion> former_;
     std::vector<BlobRef> replaced_;  // not among the frame's bases yet
     size_t unbased_ = 0;             // of the frame's blobs, the first that they may belong to

@@ -22,6 +22,7 @@ constexpr size_t kFramesInPart = 8;
 struct PackCheck::Reader {
   FrameCodecContext codec{/*compression_level=*/1};  // decoding needs no level
   CheckedBlobs bases;
+  BlobVerifier verifier;
   VerifiedLog& verified;
 };
 
@@ -55,6 +56,7 @@ Status PackCheck::ReadPacks(Index& index) {
     pool.Submit([&](int) {
       Reader reader{.bases = CheckedBlobs(index, repository_.store(), repository_.keys(),
                                           repository_.hasher(), damage_),
+                    .verifier = BlobVerifier(repository_.hasher()),
                     .verified = verified};
       while (const std::shared_ptr<OpenPack> pack = TakePack()) {
         Status status = ReadParts(*pack, reader);
@@ -146,7 +148,8 @@ Status PackCheck::ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader)
       continue;
     }
     const auto first_ordinal = static_cast<size_t>(first_blob - footer.blobs.begin());
-    if (!VerifyBlobs(info.name, number, {first_blob, next_blob}, first_ordinal, raw)) {
+    if (!VerifyBlobs(info.name, number, {first_blob, next_blob}, first_ordinal, raw,
+                     reader.verifier)) {
       pack.is_right = false;
     }
   }
@@ -154,13 +157,14 @@ Status PackCheck::ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader)
 }
 
 bool PackCheck::VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
-                            size_t first_ordinal, ByteSpan raw) {
+                            size_t first_ordinal, ByteSpan raw, BlobVerifier& verifier) {
+  // The footer was checked: its blobs fill the frame.
+  for (const BlobInfo& blob : blobs) verifier.Add(blob.ref, raw.subspan(blob.offset, blob.bytes));
+  const std::vector<bool>& right = verifier.Verify();
   bool all_right = true;
   for (size_t i = 0; i < blobs.size(); ++i) {
-    const BlobInfo& blob = blobs[i];
-    // The footer was checked: its blobs fill the frame.
-    if (repository_.VerifyBlob(blob.ref, raw.subspan(blob.offset, blob.bytes)).ok()) continue;
-    damage_.AddBlob(pack, static_cast<uint32_t>(first_ordinal + i), blob.ref,
+    if (right[i]) continue;
+    damage_.AddBlob(pack, static_cast<uint32_t>(first_ordinal + i), blobs[i].ref,
                     "its bytes in " + FrameObject(pack, frame) + " do not have its id");
     all_right = false;
   }

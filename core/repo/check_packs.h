@@ -11,6 +11,7 @@
 
 #include "core/base/mutex.h"
 #include "core/index/index.h"
+#include "core/repo/blob_verifier.h"
 #include "core/repo/check.h"
 #include "core/repo/check_blobs.h"
 #include "core/store/frame.h"
@@ -81,7 +82,7 @@ class PackCheck {
   Status VerifyParity(OpenPack& pack);
   Status ReadFrames(OpenPack& pack, size_t first_frame, Reader& reader);
   bool VerifyBlobs(const PackName& pack, uint32_t frame, std::span<const BlobInfo> blobs,
-                   size_t first_ordinal, ByteSpan raw);
+                   size_t first_ordinal, ByteSpan raw, BlobVerifier& verifier);
   Status CheckBases(Index& index);
   void Keep(Status failure);
   Status TakeFailure();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/worker_pool.h"
+#include "core/repo/blob_verifier.h"
 #include "core/store/frame.h"
 
 namespace cairn {
@@ -40,8 +41,10 @@ class BatchRewriter {
  private:
   // What one thread owns.
   struct Worker {
-    explicit Worker(int compression_level) : codec(compression_level) {}
+    Worker(int compression_level, const BlobHasher& hasher)
+        : codec(compression_level), verifier(hasher) {}
     FrameCodecContext codec;
+    BlobVerifier verifier;
     RawFrame frames[2];  // [0] chunks, [1] nodes
     Bytes raw;
   };
@@ -121,7 +124,7 @@ const PackUse* BatchRewriter::TakePack() {
 }
 
 void BatchRewriter::Work() {
-  Worker worker(repository_.config().compression_level);
+  Worker worker(repository_.config().compression_level, repository_.hasher());
   while (const PackUse* const pack = TakePack()) {
     StatusOr<bool> copied = CopyPack(worker, *pack);
     if (!copied.ok()) return Fail(std::move(copied).status());
@@ -207,9 +210,14 @@ Status BatchRewriter::DecodeOldFrame(Worker& worker, const PackUse& pack, OldFra
   frame.prefix = *std::move(prefix);
   RETURN_IF_ERROR(
       Annotate(worker.codec.Decode(*frame.info, frame.stored, frame.prefix, worker.raw), context));
-  for (const BlobInfo& blob : frame.live) {
-    const ByteSpan bytes = ByteSpan(worker.raw).subspan(blob.offset, blob.bytes);
-    RETURN_IF_ERROR(Annotate(repository_.VerifyBlob(blob.ref, bytes), context));
+  const auto bytes_of = [&](const BlobInfo& blob) {
+    return ByteSpan(worker.raw).subspan(blob.offset, blob.bytes);
+  };
+  for (const BlobInfo& blob : frame.live) worker.verifier.Add(blob.ref, bytes_of(blob));
+  const std::vector<bool>& right = worker.verifier.Verify();
+  for (size_t i = 0; i < frame.live.size(); ++i) {
+    if (right[i]) continue;
+    return Annotate(repository_.VerifyBlob(frame.live[i].ref, bytes_of(frame.live[i])), context);
   }
   return OkStatus();
 }

@@ -217,8 +217,9 @@ void FileRestorer::RunTasks(Window& window) {
   }
 }
 
-void FileRestorer::WriteGroup(const Window& window, size_t begin, size_t end) {
+void FileRestorer::WriteGroup(Window& window, size_t begin, size_t end) {
   FrameCache::Frame frame;
+  BlobVerifier verifier(context_.repository.hasher());
   uint32_t number = ReadOrder::kNoFrame;
   for (size_t at = begin; at < end;) {
     const ReadOrder::Spot& spot = window.pieces[at].spot;
@@ -228,8 +229,29 @@ void FileRestorer::WriteGroup(const Window& window, size_t begin, size_t end) {
       // One that cannot be read may have been moved, or its blobs may lie elsewhere too.
       auto read = context_.repository.ReadFrame(place.pack, place.number, place.info);
       frame = read.ok() ? *std::move(read) : nullptr;
+      if (frame != nullptr) {
+        VerifyPieces(std::span(window.pieces).subspan(at, end - at), *frame, verifier);
+      }
     }
     at = WriteRun(window, at, end, frame.get());
+  }
+}
+
+// Those at the beginning of `pieces` that lie in the frame of the first.
+void FileRestorer::VerifyPieces(std::span<Piece> pieces, ByteSpan frame, BlobVerifier& verifier) {
+  const auto is_in_frame = [&](const Piece& piece) {
+    return !piece.zero && piece.spot.offset + piece.bytes <= frame.size();
+  };
+  size_t count = 0;
+  for (; count < pieces.size() && pieces[count].spot.frame == pieces[0].spot.frame; ++count) {
+    const Piece& piece = pieces[count];
+    if (!is_in_frame(piece)) continue;
+    verifier.Add({BlobKind::kChunk, piece.id}, frame.subspan(piece.spot.offset, piece.bytes));
+  }
+  const std::vector<bool>& right = verifier.Verify();
+  size_t next = 0;
+  for (Piece& piece : pieces.first(count)) {
+    if (is_in_frame(piece)) piece.sound = right[next++];
   }
 }
 
@@ -242,7 +264,7 @@ size_t FileRestorer::WriteRun(const Window& window, size_t at, size_t end, const
     PiecesDone(job, 1);
     return at + 1;
   }
-  if (first.zero || frame == nullptr) {
+  if (!first.sound) {
     WriteLostPiece(first);
     return at + 1;
   }
@@ -253,16 +275,10 @@ size_t FileRestorer::WriteRun(const Window& window, size_t at, size_t end, const
     const Piece& piece = window.pieces[next];
     if (piece.job != &job || piece.spot.frame != first.spot.frame ||
         piece.spot.offset != begin + bytes || piece.offset != first.offset + bytes ||
-        begin + bytes + piece.bytes > frame->size()) {
+        !piece.sound) {
       break;
     }
-    const ByteSpan blob = ByteSpan(*frame).subspan(piece.spot.offset, piece.bytes);
-    if (!context_.repository.VerifyBlob({BlobKind::kChunk, piece.id}, blob).ok()) break;
     bytes += piece.bytes;
-  }
-  if (next == at) {
-    WriteLostPiece(first);
-    return at + 1;
   }
   Write(job, first.offset, ByteSpan(*frame).subspan(begin, bytes));
   PiecesDone(job, next - at);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "core/base/stop.h"
 #include "core/base/worker_pool.h"
 #include "core/fs/target.h"
+#include "core/repo/blob_verifier.h"
 #include "core/repo/repository.h"
 #include "core/repo/restore_order.h"
 #include "core/repo/restore_remove.h"
@@ -82,6 +84,7 @@ class FileRestorer {
     BlobId id;
     bool zero = false;
     ReadOrder::Spot spot;  // in Window::order
+    bool sound = false;    // its bytes there were seen to have its id
   };
   struct Window {
     std::vector<std::shared_ptr<Job>> jobs;
@@ -109,7 +112,8 @@ class FileRestorer {
 
   // By the workers.
   void RunTasks(Window& window);
-  void WriteGroup(const Window& window, size_t begin, size_t end);
+  void WriteGroup(Window& window, size_t begin, size_t end);
+  static void VerifyPieces(std::span<Piece> pieces, ByteSpan frame, BlobVerifier& verifier);
   size_t WriteRun(const Window& window, size_t at, size_t end, const Bytes* frame);
   void WriteLostPiece(const Piece& piece);
   Status OpenFile(Job& job, TargetFile** file);

@@ -147,15 +147,9 @@ Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
                                 Entry& entry) {
   ListBuilder list(writer_);
   bool whole = status.size <= BlobWriter::kWholeFileBytes;
-  const auto visit = [&](const Piece& piece) -> Status {
-    ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
-    if (piece.zero) {
-      RETURN_IF_ERROR(lane_.AddZeros(piece.bytes));
-    } else {
-      ASSIGN_OR_RETURN(item.id, lane_.AddChunk(piece.data));
-      if (!whole) RETURN_IF_ERROR(lane_.FlushBeside());
-    }
-    return list.Add(item);
+  const auto visit = [&](std::span<const Piece> pieces) {
+    return lane_.AddPieces(pieces, /*split=*/!whole,
+                           [&list](const ContentItem& item) { return list.Add(item); });
   };
   const bool may_have_holes = status.blocks * 512 < status.size;
   entry.sparse = false;
@@ -195,17 +189,12 @@ Status EntryReader::ReadStream(int descriptor, const Entry* base, Entry& entry) 
   ListBuilder list(writer_);
   RETURN_IF_ERROR(lane_.BeginFile(0, /*whole=*/false, ContentOf(base)));
   ASSIGN_OR_RETURN(const FileScanner::Result result,
-                   scanner_.ScanStream(descriptor, [&](const Piece& piece) -> Status {
-                     ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
-                     if (piece.zero) {
-                       RETURN_IF_ERROR(lane_.AddZeros(piece.bytes));
-                     } else {
-                       ASSIGN_OR_RETURN(item.id, lane_.AddChunk(piece.data));
-                       RETURN_IF_ERROR(lane_.FlushBeside());
-                     }
-                     progress_.bytes_read += piece.bytes;
-                     progress_.bytes += piece.bytes;
-                     return list.Add(item);
+                   scanner_.ScanStream(descriptor, [&](std::span<const Piece> pieces) {
+                     return lane_.AddPieces(pieces, /*split=*/true, [&](const ContentItem& item) {
+                       progress_.bytes_read += item.bytes;
+                       progress_.bytes += item.bytes;
+                       return list.Add(item);
+                     });
                    }));
   RETURN_IF_ERROR(lane_.EndFile());
   entry.size = result.bytes;

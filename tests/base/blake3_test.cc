@@ -3,10 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/blob.h"
 #include "core/base/hex.h"
@@ -95,6 +99,103 @@ TEST(Blake3Test, FinishLeavesTheStateAsItWas) {
   hasher.Update(AsBytes("c"));
   Blake3 moved = std::move(hasher);
   EXPECT_EQ(moved.Finish(), Blake3Hash(AsBytes("abc")));
+}
+
+// Lengths around all borders of blocks, chunks and trees.
+std::vector<size_t> ManyLengths() {
+  std::vector<size_t> lengths;
+  for (size_t length = 0; length <= 2100; ++length) lengths.push_back(length);
+  for (size_t chunks = 3; chunks <= 40; ++chunks) {
+    for (const size_t more : {0, 1, 63, 64, 65, 960, 1023}) lengths.push_back(1024 * chunks + more);
+  }
+  lengths.push_back(1'000'003);
+  return lengths;
+}
+
+TEST(Blake3ManyTest, GivesOfEachWhatTheLibraryGives) {
+  const std::vector<size_t> lengths = ManyLengths();
+  const Bytes input = VectorInput(2'000'000);
+  std::vector<ByteSpan> inputs;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    inputs.push_back(ByteSpan(input).subspan(i, lengths[i]));
+  }
+  Blake3Many many;
+  const std::span<const Hash256> hashes = many.Hash(VectorKey(), inputs);
+  ASSERT_EQ(hashes.size(), inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    EXPECT_EQ(hashes[i], Blake3Keyed(VectorKey(), inputs[i])) << lengths[i];
+  }
+}
+
+TEST(Blake3ManyTest, GivesTheSameForFewAndForOne) {
+  const Bytes input = VectorInput(100'000);
+  Blake3Many many;
+  for (const size_t length : ManyLengths()) {
+    if (length > input.size()) continue;
+    const ByteSpan whole = ByteSpan(input).first(length);
+    const ByteSpan inputs[] = {whole, ByteSpan(input).first(3000), whole};
+    for (size_t count = 1; count <= 3; ++count) {
+      const auto hashes = many.Hash(VectorKey(), std::span(inputs).first(count));
+      ASSERT_EQ(hashes.size(), count);
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(hashes[i], Blake3Keyed(VectorKey(), inputs[i])) << length;
+      }
+    }
+  }
+}
+
+TEST(Blake3ManyTest, GivesThePublishedHashes) {
+  Bytes input = VectorInput(102400);
+  std::vector<ByteSpan> inputs;
+  for (const Vector& vector : kVectors) {
+    inputs.push_back(ByteSpan(input).first(vector.input_bytes));
+  }
+  Blake3Many many;
+  const auto hashes = many.Hash(VectorKey(), inputs);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    EXPECT_EQ(HexEncode(hashes[i]), kVectors[i].keyed_hash);
+}
+
+TEST(Blake3ManyTest, OfNothingThereIsNothing) {
+  Blake3Many many;
+  EXPECT_TRUE(many.Hash(VectorKey(), {}).empty());
+}
+
+// As the guard pages of a buffer's end would show.
+TEST(Blake3ManyTest, ReadsNothingBehindAnInput) {
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  void* const pages =
+      ::mmap(nullptr, 5 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  ASSERT_EQ(::mprotect(static_cast<uint8_t*>(pages) + 4 * page, page, PROT_NONE), 0);
+  const ByteSpan buffer(static_cast<const uint8_t*>(pages), 4 * page);
+  std::vector<ByteSpan> inputs;
+  for (size_t length = 0; length < buffer.size(); length += 37) {
+    inputs.push_back(buffer.last(length));
+  }
+  Blake3Many many;
+  const auto hashes = many.Hash(VectorKey(), inputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    EXPECT_EQ(hashes[i], Blake3Keyed(VectorKey(), inputs[i]));
+  }
+  EXPECT_EQ(::munmap(pages, 5 * page), 0);
+}
+
+TEST(BlobBatchTest, GivesEachBlobTheIdOfItsKindInTheOrderOfAdding) {
+  const BlobHasher hasher(VectorKey());
+  BlobBatch batch(hasher);
+  const Bytes input = VectorInput(50'000);
+  for (int round = 0; round < 2; ++round) {
+    std::vector<BlobId> expected;
+    for (size_t i = 0; i < 40; ++i) {
+      const auto kind = static_cast<BlobKind>(i * 7 % kBlobKinds + 1);
+      const ByteSpan bytes = ByteSpan(input).subspan(i, 1000 * i);
+      batch.Add(kind, bytes);
+      expected.push_back(hasher.Hash(kind, bytes));
+    }
+    EXPECT_THAT(batch.Hash(), testing::ElementsAreArray(expected));
+    EXPECT_TRUE(batch.Hash().empty());
+  }
 }
 
 TEST(BlobHasherTest, EqualBytesOfDifferentKindsHaveDifferentIds) {

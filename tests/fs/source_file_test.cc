@@ -77,12 +77,23 @@ Pieces PiecesByTheBook(ByteSpan content) {
   return pieces;
 }
 
-auto KeepIn(Pieces& pieces) {
-  return [&pieces](const Piece& piece) {
-    pieces.push_back({piece.zero, piece.bytes, Bytes(piece.data.begin(), piece.data.end())});
+// A visitor that passes pieces on one by one.
+template <typename F>
+auto Each(F visit) {
+  return [visit](std::span<const Piece> pieces) {
+    for (const Piece& piece : pieces) RETURN_IF_ERROR(visit(piece));
     return OkStatus();
   };
 }
+
+auto KeepIn(Pieces& pieces) {
+  return Each([&pieces](const Piece& piece) {
+    pieces.push_back({piece.zero, piece.bytes, Bytes(piece.data.begin(), piece.data.end())});
+    return OkStatus();
+  });
+}
+
+Status Ignore(std::span<const Piece>) { return OkStatus(); }
 
 Pieces ScanMemory(ByteSpan content) {
   FileScanner scanner = MakeScanner();
@@ -162,9 +173,9 @@ TEST(ScanMemoryTest, ARunIsAnExtentFrom64KiBOn) {
 TEST(ScanMemoryTest, AnErrorOfTheVisitorEndsIt) {
   FileScanner scanner = MakeScanner();
   int calls = 0;
-  EXPECT_THAT(scanner.ScanMemory(
-                  RandomBytes(100'000, 2),
-                  [&](const Piece&) { return ++calls == 2 ? Cancelled("enough") : OkStatus(); }),
+  EXPECT_THAT(scanner.ScanMemory(RandomBytes(100'000, 2), Each([&](const Piece&) {
+                                   return ++calls == 2 ? Cancelled("enough") : OkStatus();
+                                 })),
               StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(calls, 2);
 }
@@ -176,7 +187,7 @@ TEST(ScanMemoryTest, ChunksGetAllThatTheyMayLookAt) {
     offered.push_back(data.size());
     return data.size();
   });
-  EXPECT_OK(scanner.ScanMemory(content, [](const Piece&) { return OkStatus(); }));
+  EXPECT_OK(scanner.ScanMemory(content, Ignore));
   EXPECT_THAT(offered, ElementsAre(kMaxChunk, kMaxChunk, kMaxChunk, 5));
 }
 
@@ -306,10 +317,10 @@ TEST(ScanFileTest, ChunksMayBeAsLargeAsABlobMayBe) {
   ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
   FileScanner scanner(4 * kMiB, [](ByteSpan data) { return data.size(); });
   std::vector<uint64_t> sizes;
-  ASSERT_OK(scanner.ScanFile(file.get(), true, true, [&](const Piece& piece) {
-    sizes.push_back(piece.bytes);
-    return OkStatus();
-  }));
+  ASSERT_OK(scanner.ScanFile(file.get(), true, true, Each([&](const Piece& piece) {
+                               sizes.push_back(piece.bytes);
+                               return OkStatus();
+                             })));
   EXPECT_THAT(sizes, ElementsAre(4 * kMiB, 4 * kMiB, kMiB + 3));
 }
 
@@ -354,13 +365,13 @@ TEST(ScanFileTest, ReadsWhatIsAddedMeanwhile) {
     FileScanner scanner = MakeScanner();
     Bytes read;
     bool grown = false;
-    const auto grow = [&](const Piece& piece) {
+    const auto grow = Each([&](const Piece& piece) {
       Append(read, piece.data);
       if (!std::exchange(grown, true)) {
         EXPECT_EQ(::write(writer.get(), content.data(), kMiB), static_cast<ssize_t>(kMiB));
       }
       return OkStatus();
-    };
+    });
     ASSERT_OK_AND_ASSIGN(const FileScanner::Result result,
                          scanner.ScanFile(file.get(), true, believe, grow));
     EXPECT_EQ(result.bytes, 4 * kMiB);
@@ -378,11 +389,11 @@ TEST(ScanFileTest, EndsWhereTheFileIsCutOffMeanwhile) {
     ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
     FileScanner scanner = MakeScanner();
     uint64_t bytes = 0;
-    const auto cut_off = [&](const Piece& piece) {
+    const auto cut_off = Each([&](const Piece& piece) {
       bytes += piece.bytes;
       EXPECT_EQ(::truncate(tree.Path("file").c_str(), 2 * kMiB), 0);
       return OkStatus();
-    };
+    });
     ASSERT_OK_AND_ASSIGN(const FileScanner::Result result,
                          scanner.ScanFile(file.get(), true, believe, cut_off));
     EXPECT_EQ(result.bytes, 2 * kMiB);
@@ -396,11 +407,10 @@ TEST(ScanFileTest, IsOfUseAgainAfterAnError) {
   tree.Write("file", AsText(content));
   ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
   FileScanner scanner = MakeScanner();
-  EXPECT_THAT(
-      scanner.ScanFile(file.get(), true, true, [](const Piece&) { return Cancelled("enough"); }),
-      StatusIs(StatusCode::kCancelled));
-  EXPECT_THAT(scanner.ScanFile(tree.fd(), false, false, [](const Piece&) { return OkStatus(); }),
-              StatusIs(StatusCode::kUnavailable))
+  EXPECT_THAT(scanner.ScanFile(file.get(), true, true,
+                               Each([](const Piece&) { return Cancelled("enough"); })),
+              StatusIs(StatusCode::kCancelled));
+  EXPECT_THAT(scanner.ScanFile(tree.fd(), false, false, Ignore), StatusIs(StatusCode::kUnavailable))
       << "a directory cannot be read";
   Pieces pieces;
   ASSERT_OK(scanner.ScanFile(file.get(), true, true, KeepIn(pieces)));

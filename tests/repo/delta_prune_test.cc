@@ -203,7 +203,8 @@ class DeltaCommitTest : public DeltaPruneTest {
     Content content;
     content.items = {{former.bytes.size(), false, former.ref.id}};
     MustBeOk(lane.BeginFile(chunk.bytes.size(), /*whole=*/true, &content));
-    Must(lane.AddChunk(chunk.bytes));
+    const Piece piece{.bytes = chunk.bytes.size(), .data = chunk.bytes};
+    MustBeOk(lane.AddPieces({&piece, 1}, /*split=*/false, [](const auto&) { return OkStatus(); }));
     MustBeOk(lane.EndFile());
     MustBeOk(lane.Flush());
   }

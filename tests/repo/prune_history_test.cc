@@ -111,7 +111,9 @@ class History {
       Content content;
       content.items = {{former.bytes.size(), false, former.ref.id}};
       MustBeOk(lane.BeginFile(chunk.bytes.size(), /*whole=*/true, &content));
-      Must(lane.AddChunk(chunk.bytes));
+      const Piece piece{.bytes = chunk.bytes.size(), .data = chunk.bytes};
+      MustBeOk(
+          lane.AddPieces({&piece, 1}, /*split=*/false, [](const auto&) { return OkStatus(); }));
       MustBeOk(lane.EndFile());
       writer.chunks.push_back(chunk);
       if (Pick(2) == 0) MustBeOk(lane.Flush());

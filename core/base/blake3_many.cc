@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tree of BLAKE3 (section 2 of the paper) over many inputs: chunks of 1 KiB, of which the last
+// may be shorter, are the leaves; two neighbours have a parent, and one that has none moves up.
+#include <algorithm>
+#include <vector>
+
+#include "core/base/blake3.h"
+#include "core/base/blake3_lanes.h"
+
+namespace cairn {
+namespace {
+
+// With fewer chunks, the lanes are too empty: the library hashes an input by itself as fast.
+constexpr size_t kFewestChunks = 9;
+
+size_t ChunksOf(ByteSpan input) {
+  return std::max<size_t>(1, (input.size() + HashLane::kChunkBytes - 1) / HashLane::kChunkBytes);
+}
+
+// Lanes on their way to be compressed.
+class LaneQueue {
+ public:
+  explicit LaneQueue(const HashKey& key) : key_(key) {}
+
+  void Add(const HashLane& lane) {
+    lanes_[count_++] = lane;
+    if (count_ == kHashLanes) Flush();
+  }
+  void Flush() {
+    if (count_ > 0) CompressLanes(key_, std::span(lanes_).first(count_));
+    count_ = 0;
+  }
+
+ private:
+  const HashKey& key_;
+  std::array<HashLane, kHashLanes> lanes_;
+  size_t count_ = 0;
+};
+
+}  // namespace
+
+struct Blake3Many::State {
+  struct Tree {
+    size_t first = 0;  // in `hashes`
+    size_t count = 0;  // of what has no parent yet
+  };
+
+  void HashChunks(LaneQueue& queue, std::span<const ByteSpan> inputs);
+  // False if there were none to hash.
+  bool HashParents(LaneQueue& queue);
+
+  std::vector<Tree> trees;  // of each input
+  std::vector<Hash256> hashes;
+  std::vector<HashLane> short_lanes;
+  std::vector<Hash256> results;
+};
+
+Blake3Many::Blake3Many() : state_(std::make_unique<State>()) {}
+Blake3Many::Blake3Many(Blake3Many&&) noexcept = default;
+Blake3Many& Blake3Many::operator=(Blake3Many&&) noexcept = default;
+Blake3Many::~Blake3Many() = default;
+
+std::span<const Hash256> Blake3Many::Hash(const HashKey& key, std::span<const ByteSpan> inputs) {
+  State& state = *state_;
+  state.results.resize(inputs.size());
+  state.trees.clear();
+  size_t chunks = 0;
+  for (const ByteSpan input : inputs) {
+    state.trees.push_back({chunks, ChunksOf(input)});
+    chunks += state.trees.back().count;
+  }
+  if (!HasHashLanes() || chunks < kFewestChunks) {
+    for (size_t i = 0; i < inputs.size(); ++i) state.results[i] = Blake3Keyed(key, inputs[i]);
+    return state.results;
+  }
+  if (state.hashes.size() < chunks) state.hashes.resize(chunks);
+  LaneQueue queue(key);
+  state.HashChunks(queue, inputs);
+  while (state.HashParents(queue)) {
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    state.results[i] = state.hashes[state.trees[i].first];
+  }
+  return state.results;
+}
+
+void Blake3Many::State::HashChunks(LaneQueue& queue, std::span<const ByteSpan> inputs) {
+  short_lanes.clear();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const uint8_t* bytes = inputs[i].data();
+    size_t left = inputs[i].size();
+    const size_t count = trees[i].count;
+    for (uint32_t chunk = 0; chunk < count; ++chunk) {
+      const auto size = static_cast<uint32_t>(std::min(left, HashLane::kChunkBytes));
+      const HashLane lane{.bytes = bytes,
+                          .size = size,
+                          .counter = chunk,
+                          .is_root = count == 1,
+                          .out = &hashes[trees[i].first + chunk]};
+      if (size == HashLane::kChunkBytes) {
+        queue.Add(lane);
+      } else {
+        short_lanes.push_back(lane);
+      }
+      bytes += size;
+      left -= size;
+    }
+  }
+  std::ranges::sort(short_lanes, std::ranges::greater(), &HashLane::size);
+  for (const HashLane& lane : short_lanes) queue.Add(lane);
+  queue.Flush();
+}
+
+bool Blake3Many::State::HashParents(LaneQueue& queue) {
+  bool any = false;
+  for (Tree& tree : trees) {
+    if (tree.count == 1) continue;
+    any = true;
+    Hash256* const level = &hashes[tree.first];
+    for (size_t i = 0; i < tree.count / 2; ++i) {
+      queue.Add({.bytes = level[2 * i].data(),
+                 .size = HashLane::kParentBytes,
+                 .is_parent = true,
+                 .is_root = tree.count == 2,
+                 .out = &level[i]});
+    }
+  }
+  queue.Flush();
+  for (Tree& tree : trees) {
+    if (tree.count % 2 == 1)
+      hashes[tree.first + tree.count / 2] = hashes[tree.first + tree.count - 1];
+    tree.count = (tree.count + 1) / 2;
+  }
+  return any;
+}
+
+}  // namespace cairn
