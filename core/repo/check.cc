@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -112,6 +113,46 @@ StatusOr<IndexHead> SeenHead(Repository& repository) {
   return reader->Head();
 }
 
+// The trees of all snapshots, by what is known of damage.
+struct TreeLook {
+  TreeLook(Repository& repository, const JournalState& state, const CheckOptions& options,
+           Index& index, CheckFindings& findings, KnownDamage& damage)
+      : blobs(index, repository.store(), repository.keys(), repository.hasher(), damage),
+        trees(repository.keys(), state, options, index, blobs, findings) {}
+
+  CheckedBlobs blobs;
+  TreeCheck trees;
+};
+
+// A look at the trees while packs are still being read, so that no processor waits for the one that
+// walks them. It knows nothing of the damage that the readers find, so it is worth something only
+// where neither finds any: else it says nothing to anybody, and the trees are looked at again.
+class EarlyTreeLook {
+ public:
+  EarlyTreeLook(Repository& repository, const JournalState& state, const CheckOptions& options,
+                Index& index)
+      : options_(WithoutReports(options)),
+        findings_(options_),
+        damage_(findings_),
+        look_(repository, state, options_, index, findings_, damage_) {}
+
+  void Run() { status_ = look_.trees.Run(); }
+  bool FoundNothing() const { return status_ && status_->ok() && findings_.empty(); }
+  TreeLook& look() { return look_; }
+
+ private:
+  static CheckOptions WithoutReports(CheckOptions options) {
+    options.on_finding = nullptr;
+    return options;
+  }
+
+  const CheckOptions options_;
+  CheckFindings findings_;
+  KnownDamage damage_;
+  TreeLook look_;
+  std::optional<Status> status_;  // nothing before Run
+};
+
 StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known,
                                  const CheckOptions& options, ReadBudget& budget,
                                  CheckFindings& findings) {
@@ -124,17 +165,21 @@ StatusOr<CheckResult> CheckState(Repository& repository, const KnownState& known
   if (!known.whole) packs.LeaveIndexOut();
   RETURN_IF_ERROR(packs.Run());
   ASSIGN_OR_RETURN(Index* const index, packs.RightIndex());
-  RETURN_IF_ERROR(packs.CheckContent(*index));
-  CheckedBlobs blobs(*index, repository.store(), repository.keys(), repository.hasher(), damage);
-  TreeCheck trees(repository.keys(), state, options, *index, blobs, findings);
-  RETURN_IF_ERROR(trees.Run());
-  RETURN_IF_ERROR(trees.Report(result));
-  RETURN_IF_ERROR(packs.MarkHarmless(blobs));
+  EarlyTreeLook early(repository, state, options, *index);
+  RETURN_IF_ERROR(packs.CheckContent(*index, [&] {
+    if (damage.empty()) early.Run();
+  }));
+  TreeLook late(repository, state, options, *index, findings, damage);
+  const bool early_stands = early.FoundNothing() && damage.empty();
+  if (!early_stands) RETURN_IF_ERROR(late.trees.Run());
+  TreeLook& look = early_stands ? early.look() : late;
+  RETURN_IF_ERROR(look.trees.Report(result));
+  RETURN_IF_ERROR(packs.MarkHarmless(late.blobs));
   if (!refreshed.ok() && findings.empty()) {
     findings.Add({"index", std::string(Message(refreshed)), /*harmless=*/true});
   }
   packs.Report(result);
-  result.bytes_read += blobs.bytes_read();
+  result.bytes_read += look.blobs.bytes_read();
   return result;
 }
 

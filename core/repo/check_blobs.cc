@@ -62,6 +62,11 @@ bool KnownDamage::HasPlace(const PackName& pack, const Place& place) const {
          blobs_.contains(Key(pack, place.ordinal));
 }
 
+bool KnownDamage::empty() const {
+  MutexLock lock(mutex_);
+  return packs_.empty() && frames_.empty() && blobs_.empty();
+}
+
 std::vector<KnownDamage::Piece> KnownDamage::Pieces() const {
   std::vector<Piece> pieces;
   {

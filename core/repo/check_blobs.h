@@ -54,6 +54,7 @@ class KnownDamage {
   void AddBlob(const PackName& pack, uint32_t ordinal, const BlobRef& ref, const std::string& what);
 
   bool HasPlace(const PackName& pack, const Place& place) const;
+  bool empty() const;
 
   struct Piece {
     PackName pack;

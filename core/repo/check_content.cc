@@ -41,19 +41,20 @@ struct PackCheck::OpenPack {
   std::atomic<bool> is_right{true};  // as far as it is known
 };
 
-Status PackCheck::CheckContent(Index& index) {
-  RETURN_IF_ERROR(ReadPacks(index));
+Status PackCheck::CheckContent(Index& index, absl::FunctionRef<void()> beside) {
+  RETURN_IF_ERROR(ReadPacks(index, beside));
   // After it, so that damaged bases are known.
   return CheckBases(index);
 }
 
-Status PackCheck::ReadPacks(Index& index) {
+Status PackCheck::ReadPacks(Index& index, absl::FunctionRef<void()> beside) {
   if (to_read_.empty()) return OkStatus();
   budget_.Start();
   VerifiedLog verified(repository_);
   WorkerPool pool(WorkerCount(options_.threads));
   for (int i = 0; i < pool.workers(); ++i) {
-    pool.Submit([&](int) {
+    pool.Submit([&, i](int) {
+      if (i == 0) beside();
       Reader reader{.bases = CheckedBlobs(index, repository_.store(), repository_.keys(),
                                           repository_.hasher(), damage_),
                     .verifier = BlobVerifier(repository_.hasher()),

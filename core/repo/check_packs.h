@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "core/base/mutex.h"
 #include "core/index/index.h"
 #include "core/repo/blob_verifier.h"
@@ -51,8 +52,9 @@ class PackCheck {
   // After Run: the repository's index if it is right, else one that was made from the footers.
   StatusOr<Index*> RightIndex();
   // After RightIndex, with that: reads the packs that the options choose, while there is time, and
-  // sees that the bases of all are there.
-  Status CheckContent(Index& index);
+  // sees that the bases of all are there. Where there are packs to read, one of the threads calls
+  // `beside` before it takes a part in that.
+  Status CheckContent(Index& index, absl::FunctionRef<void()> beside);
   // After CheckContent: marks the damage of which every blob stands whole somewhere else too.
   Status MarkHarmless(CheckedBlobs& blobs);
   // After CheckContent: marks the damage that parity mends, or the pack's own name, and fills in
@@ -74,7 +76,7 @@ class PackCheck {
   void CheckPack(Pack& pack);
   void CheckParity(Pack& pack);
 
-  Status ReadPacks(Index& index);
+  Status ReadPacks(Index& index, absl::FunctionRef<void()> beside);
   // The next pack, or one that others read, as long as there is one with parts left; else none.
   std::shared_ptr<OpenPack> TakePack();
   // As long as there are parts that nobody took. Errors are those that end the check.

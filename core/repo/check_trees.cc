@@ -16,7 +16,10 @@ Status TreeCheck::Run() {
   std::vector<std::pair<uint64_t, SnapshotId>> order;
   for (const auto& [id, record] : state_.snapshots()) order.emplace_back(record.record, id);
   std::ranges::sort(order);
-  if (options_.progress != nullptr) options_.progress->total_snapshots = order.size();
+  if (options_.progress != nullptr) {
+    options_.progress->snapshots = 0;
+    options_.progress->total_snapshots = order.size();
+  }
   for (const auto& [number, id] : order) {
     RETURN_IF_ERROR(CheckSnapshot(id, state_.snapshots().at(id)));
     if (options_.progress != nullptr) ++options_.progress->snapshots;

@@ -50,7 +50,7 @@ TEST(CheckBesideOthersTest, ADeltaThatIsCondemnedTogetherWithItsBaseIsNoDamage) 
     test.Append(condemn);
     MustBeOk(test.repository().Refresh().status());
   });
-  ASSERT_OK(check.CheckContent(index));
+  ASSERT_OK(check.CheckContent(index, [] {}));
   EXPECT_GE(reads, 2);
   EXPECT_TRUE(findings.empty());
 }
