@@ -69,8 +69,7 @@ StatusOr<SelectedSnapshot> Context::Select(std::string_view text, const Snapshot
   StatusOr<SnapshotSelector> selector = ParseSnapshotSelector(text, now(), path_allowed);
   if (!selector.ok()) return WithExitCode(selector.status(), ExitCode::kUsage);
   ASSIGN_OR_RETURN(Repository * repository, OpenRepository());
-  ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> all, repository->SnapshotInfos());
-  ASSIGN_OR_RETURN(const SnapshotInfo info, SelectSnapshot(*selector, all, filter));
+  ASSIGN_OR_RETURN(const SnapshotInfo info, SelectSnapshot(*selector, *repository, filter));
   SelectedSnapshot selected;
   ASSIGN_OR_RETURN(selected.view, repository->FindSnapshot(info.id));
   selected.path = selector->path;
@@ -87,10 +86,9 @@ StatusOr<std::vector<SnapshotInfo>> Context::SelectInfos(const std::vector<std::
     selectors.push_back(*std::move(selector));
   }
   ASSIGN_OR_RETURN(Repository * repository, OpenRepository());
-  ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> all, repository->SnapshotInfos());
   std::vector<SnapshotInfo> selected;
   for (const SnapshotSelector& selector : selectors) {
-    ASSIGN_OR_RETURN(SnapshotInfo info, SelectSnapshot(selector, all, filter));
+    ASSIGN_OR_RETURN(SnapshotInfo info, SelectSnapshot(selector, *repository, filter));
     const bool again = std::any_of(selected.begin(), selected.end(),
                                    [&](const SnapshotInfo& other) { return other.id == info.id; });
     if (!again) selected.push_back(std::move(info));

@@ -43,6 +43,13 @@ void FuzzSnapshot(ByteSpan bytes) {
   ExpectEqual(EncodeSnapshotRow(*snapshot), value);
 }
 
+void FuzzSnapshotTime(ByteSpan key) {
+  const auto at = DecodeSnapshotTimeKey(key);
+  if (!at.ok()) return;
+  const auto encoded = SnapshotTimeKey(at->time, at->record, at->id);
+  CHECK(std::equal(encoded.begin(), encoded.end(), key.begin(), key.end()));
+}
+
 }  // namespace
 }  // namespace cairn
 
@@ -60,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 2:
       FuzzSnapshot(bytes);
+      FuzzSnapshotTime(bytes);
       break;
     case 3:
       if (const auto pack = DecodePackRow(1, bytes); pack.ok()) {

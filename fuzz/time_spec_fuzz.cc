@@ -51,10 +51,17 @@ void ParseMoment(std::string_view text, const Timestamp& now) {
   CHECK(as_of->seconds == moment->seconds && as_of->nanoseconds >= moment->nanoseconds);
 }
 
+class NoSnapshots : public SnapshotFinder {
+ public:
+  Status ForEachSnapshotBefore(const Timestamp&, Visitor) override { return OkStatus(); }
+  Status ForEachSnapshotFrom(const SnapshotId&, Visitor) override { return OkStatus(); }
+};
+
 void ParseNames(std::string_view text, const Timestamp& now) {
   const auto selector = ParseSnapshotSelector(text, now, /*path_allowed=*/true);
   if (selector.ok() && selector->path) CHECK(selector->path->starts_with('/'));
-  if (selector.ok()) SelectSnapshot(*selector, {}, {}).IgnoreError();
+  NoSnapshots none;
+  if (selector.ok()) SelectSnapshot(*selector, none, {}).IgnoreError();
   const auto tags = ParseTagList(text);
   if (!tags.ok()) return;
   CHECK(!tags->empty());

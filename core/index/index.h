@@ -5,7 +5,7 @@
 //
 // Two implementations: LMDB in the user's cache (lmdb_index.h), and one in memory
 // (memory_index.h), for tests and for when the other cannot be used (disk full).
-// tests/conformance/index_conformance.h is the suite that both pass.
+// tests/conformance has the suite that both pass.
 //
 // Errors of every call: DATA_LOSS if the index is damaged (clear it, or delete it, and fill it
 // anew), RESOURCE_EXHAUSTED if it cannot grow, UNAVAILABLE for other I/O errors. After any of them
@@ -23,6 +23,7 @@
 #include "absl/container/inlined_vector.h"
 #include "core/base/blob.h"
 #include "core/base/bytes.h"
+#include "core/base/clock.h"
 #include "core/base/ids.h"
 #include "core/base/pack.h"
 #include "core/base/status.h"
@@ -72,6 +73,7 @@ struct PlacedBlob {
 struct IndexSnapshot {
   SnapshotId id;
   uint64_t record = 0;
+  Timestamp time;  // by which it is found
   bool held = false;
   std::optional<std::vector<std::string>> tags;  // instead of the object's own, if set
   Bytes object;
@@ -114,6 +116,12 @@ class IndexReader {
   virtual Status ForEachPack(const std::function<bool(const IndexPack&)>& visit) = 0;
   virtual Status ForEachBlob(const std::function<bool(const BlobRef&, const Place&)>& visit) = 0;
   virtual Status ForEachSnapshot(const std::function<bool(const IndexSnapshot&)>& visit) = 0;
+  // Those of `latest` and before, in descending order of (time, record, id); and those from `first`
+  // on, in ascending order of id. Each costs as much as FindSnapshot, however many there are.
+  virtual Status ForEachSnapshotBefore(const Timestamp& latest,
+                                       const std::function<bool(const IndexSnapshot&)>& visit) = 0;
+  virtual Status ForEachSnapshotFrom(const SnapshotId& first,
+                                     const std::function<bool(const IndexSnapshot&)>& visit) = 0;
 
   // Rows of the change caches and other things that are worth remembering, by opaque keys of 1 to
   // kMaxNoteKeyBytes bytes (core/repo gives them meaning).

@@ -2,7 +2,7 @@
 // The directory of an index: whose it must be, and how a new environment takes the old one's place.
 //
 //   DIRECTORY/             0700, of the user alone
-//     index-1/             the LMDB environment of schema 1: data.mdb, lock.mdb
+//     index-2/             the LMDB environment of schema 2: data.mdb, lock.mdb
 //     discarded-*, new-*   left by a crash; removed when the directory is opened next
 //
 // An environment is exchanged or removed as a whole directory, so that those who have the old one

@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kCheckBytes = 4;
 
 constexpr const char* kTableNames[kIndexTables] = {
-    "meta", "blobs", "packs", "names", "purged", "frames", "snapshots", "snapshot ids", "notes"};
+    "meta",   "blobs",     "packs",        "names", "purged",
+    "frames", "snapshots", "snapshot ids", "notes", "snapshot times"};
 
 Status DamagedRow(IndexTable table) {
   return DataLoss(
@@ -96,6 +97,26 @@ std::array<uint8_t, 40> SnapshotKey(uint64_t record, const SnapshotId& id) {
   PutBigEndian(key.data(), record, 8);
   std::copy(id.bytes.begin(), id.bytes.end(), key.begin() + 8);
   return key;
+}
+
+// Times before 1970 come before those after it.
+constexpr uint64_t kTimeBias = uint64_t{1} << 63;
+
+std::array<uint8_t, kSnapshotTimeKeyBytes> SnapshotTimeKey(const Timestamp& time, uint64_t record,
+                                                           const SnapshotId& id) {
+  std::array<uint8_t, kSnapshotTimeKeyBytes> key;
+  PutBigEndian(key.data(), static_cast<uint64_t>(time.seconds) ^ kTimeBias, 8);
+  PutBigEndian(key.data() + 8, time.nanoseconds, 4);
+  std::ranges::copy(SnapshotKey(record, id), key.begin() + 12);
+  return key;
+}
+
+StatusOr<SnapshotAtTime> DecodeSnapshotTimeKey(ByteSpan key) {
+  if (key.size() != kSnapshotTimeKeyBytes) return DataLoss("index: damaged key of a time");
+  return SnapshotAtTime{.time = {static_cast<int64_t>(GetBigEndian(key.data(), 8) ^ kTimeBias),
+                                 GetBigEndian32(key.data() + 8)},
+                        .record = GetBigEndian(key.data() + 12, 8),
+                        .id = SnapshotId::From(key.subspan(20))};
 }
 
 PlaceRow EncodePlaceRow(const BlobRef& ref, const Place& place) {
@@ -223,6 +244,8 @@ StatusOr<FrameInfo> DecodeFrameRow(ByteSpan value) {
 Bytes EncodeSnapshotRow(const IndexSnapshot& snapshot) {
   Bytes value;
   Encoder out(value);
+  out.Fixed64(static_cast<uint64_t>(snapshot.time.seconds));
+  out.Fixed32(snapshot.time.nanoseconds);
   out.Fixed8(snapshot.held ? 1 : 0);
   out.Fixed8(snapshot.tags ? 1 : 0);
   if (snapshot.tags) {
@@ -242,6 +265,8 @@ StatusOr<IndexSnapshot> DecodeSnapshotRow(ByteSpan key, ByteSpan value) {
   RETURN_IF_ERROR(key_in.Finish("index key of a snapshot"));
 
   Decoder in(value);
+  snapshot.time.seconds = static_cast<int64_t>(in.Fixed64());
+  snapshot.time.nanoseconds = in.Fixed32();
   const uint8_t held = in.Fixed8();
   const uint8_t tagged = in.Fixed8();
   if (held > 1 || tagged > 1) in.Fail("flag out of its range");

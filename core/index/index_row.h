@@ -15,20 +15,21 @@
 namespace cairn {
 
 // Changed whenever a row changes: an index of another schema lies in another directory.
-inline constexpr uint32_t kIndexSchema = 1;
+inline constexpr uint32_t kIndexSchema = 2;
 
 enum class IndexTable : uint8_t {
-  kMeta = 0,         // "repository", "head", "next_pack"
-  kBlobs = 1,        // blob id -> places, sorted; several values to a key
-  kPacks = 2,        // pack number -> IndexPack
-  kPackNames = 3,    // pack name -> pack number
-  kPurged = 4,       // numbers of the purged among the packs -> nothing
-  kFrames = 5,       // pack number, frame -> FrameInfo
-  kSnapshots = 6,    // record, snapshot id -> IndexSnapshot
-  kSnapshotIds = 7,  // snapshot id -> record
-  kNotes = 8,        // opaque
+  kMeta = 0,           // "repository", "head", "next_pack"
+  kBlobs = 1,          // blob id -> places, sorted; several values to a key
+  kPacks = 2,          // pack number -> IndexPack
+  kPackNames = 3,      // pack name -> pack number
+  kPurged = 4,         // numbers of the purged among the packs -> nothing
+  kFrames = 5,         // pack number, frame -> FrameInfo
+  kSnapshots = 6,      // record, snapshot id -> IndexSnapshot
+  kSnapshotIds = 7,    // snapshot id -> record
+  kNotes = 8,          // opaque
+  kSnapshotTimes = 9,  // time, record, snapshot id -> nothing
 };
-inline constexpr int kIndexTables = 9;
+inline constexpr int kIndexTables = 10;
 
 // Of table, key and value: finds a damaged row, and one that belongs elsewhere. Not against an
 // adversary (the index is the user's own), but fast: three multiplications for a place.
@@ -42,6 +43,16 @@ StatusOr<ByteSpan> OpenRow(IndexTable table, ByteSpan key, ByteSpan row);
 std::array<uint8_t, 4> PackKey(PackNumber pack);
 std::array<uint8_t, 8> FrameKey(PackNumber pack, uint32_t frame);
 std::array<uint8_t, 40> SnapshotKey(uint64_t record, const SnapshotId& id);
+
+inline constexpr size_t kSnapshotTimeKeyBytes = 8 + 4 + 40;
+std::array<uint8_t, kSnapshotTimeKeyBytes> SnapshotTimeKey(const Timestamp& time, uint64_t record,
+                                                           const SnapshotId& id);
+struct SnapshotAtTime {
+  Timestamp time;
+  uint64_t record = 0;
+  SnapshotId id;
+};
+StatusOr<SnapshotAtTime> DecodeSnapshotTimeKey(ByteSpan key);
 
 // A row of kBlobs with its check: kind, pack, ordinal, frame, offset, bytes, check.
 inline constexpr size_t kPlaceRowBytes = 1 + 5 * 4 + 4;

@@ -73,7 +73,8 @@ class Cursor {
   // These return whether there is such a row.
   StatusOr<bool> First();
   StatusOr<bool> Last();
-  StatusOr<bool> Next();           // counting each duplicate
+  StatusOr<bool> Next();  // counting each duplicate
+  StatusOr<bool> Previous();
   StatusOr<bool> NextDuplicate();  // of the same key
   StatusOr<bool> Seek(ByteSpan key);
   StatusOr<bool> SeekAtLeast(ByteSpan key);  // this key or the next greater one

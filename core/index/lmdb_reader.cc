@@ -2,6 +2,7 @@
 #include "core/index/lmdb_reader.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/index/index_row.h"
@@ -97,10 +98,8 @@ StatusOr<std::optional<FrameInfo>> LmdbReader::FindFrame(PackNumber pack, uint32
 StatusOr<std::optional<IndexSnapshot>> LmdbReader::FindSnapshot(const SnapshotId& id) {
   ASSIGN_OR_RETURN(const std::optional<uint64_t> record, GetSnapshotRecord(*txn_, id));
   if (!record) return std::nullopt;
-  const auto key = SnapshotKey(*record, id);
-  ASSIGN_OR_RETURN(const auto value, GetRow(*txn_, IndexTable::kSnapshots, key));
-  if (!value) return DataLoss("index: a snapshot's row is missing");
-  return DecodeSnapshotRow(key, *value);
+  ASSIGN_OR_RETURN(IndexSnapshot snapshot, GetSnapshot(*txn_, *record, id));
+  return std::optional<IndexSnapshot>(std::move(snapshot));
 }
 
 Status LmdbReader::ForEachPack(const std::function<bool(const IndexPack&)>& visit) {
@@ -138,6 +137,45 @@ Status LmdbReader::ForEachSnapshot(const std::function<bool(const IndexSnapshot&
     ASSIGN_OR_RETURN(const IndexSnapshot snapshot, DecodeSnapshotRow(cursor.key(), value));
     if (!visit(snapshot)) return OkStatus();
   }
+}
+
+Status LmdbReader::ForEachSnapshotBefore(const Timestamp& latest,
+                                         const std::function<bool(const IndexSnapshot&)>& visit) {
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kSnapshotTimes)));
+  // No key is greater than this among those of that time.
+  SnapshotId last;
+  last.bytes.fill(0xff);
+  const auto end = SnapshotTimeKey(latest, std::numeric_limits<uint64_t>::max(), last);
+  ASSIGN_OR_RETURN(const bool has_later, cursor.SeekAtLeast(end));
+  ASSIGN_OR_RETURN(bool found, has_later ? cursor.Previous() : cursor.Last());
+  while (found) {
+    RETURN_IF_ERROR(OpenRow(IndexTable::kSnapshotTimes, cursor.key(), cursor.value()).status());
+    ASSIGN_OR_RETURN(const SnapshotAtTime at, DecodeSnapshotTimeKey(cursor.key()));
+    ASSIGN_OR_RETURN(const IndexSnapshot snapshot, GetSnapshot(*txn_, at.record, at.id));
+    if (snapshot.time != at.time) return DataLoss("index: a snapshot has two times");
+    if (!visit(snapshot)) return OkStatus();
+    ASSIGN_OR_RETURN(found, cursor.Previous());
+  }
+  return OkStatus();
+}
+
+Status LmdbReader::ForEachSnapshotFrom(const SnapshotId& first,
+                                       const std::function<bool(const IndexSnapshot&)>& visit) {
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, txn_->OpenCursor(IdOf(IndexTable::kSnapshotIds)));
+  ASSIGN_OR_RETURN(bool found, cursor.SeekAtLeast(first.span()));
+  while (found) {
+    if (cursor.key().size() != SnapshotId::kBytes) {
+      return DataLoss("index: damaged key of a snapshot");
+    }
+    ASSIGN_OR_RETURN(const ByteSpan value,
+                     OpenRow(IndexTable::kSnapshotIds, cursor.key(), cursor.value()));
+    ASSIGN_OR_RETURN(const uint64_t record, DecodeNumberRow(value));
+    ASSIGN_OR_RETURN(const IndexSnapshot snapshot,
+                     GetSnapshot(*txn_, record, SnapshotId::From(cursor.key())));
+    if (!visit(snapshot)) return OkStatus();
+    ASSIGN_OR_RETURN(found, cursor.Next());
+  }
+  return OkStatus();
 }
 
 StatusOr<std::optional<Bytes>> LmdbReader::FindNote(ByteSpan key) { return GetNote(*txn_, key); }

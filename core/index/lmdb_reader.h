@@ -42,6 +42,10 @@ class LmdbReader : public IndexReader {
   Status ForEachPack(const std::function<bool(const IndexPack&)>& visit) override;
   Status ForEachBlob(const std::function<bool(const BlobRef&, const Place&)>& visit) override;
   Status ForEachSnapshot(const std::function<bool(const IndexSnapshot&)>& visit) override;
+  Status ForEachSnapshotBefore(const Timestamp& latest,
+                               const std::function<bool(const IndexSnapshot&)>& visit) override;
+  Status ForEachSnapshotFrom(const SnapshotId& first,
+                             const std::function<bool(const IndexSnapshot&)>& visit) override;
   StatusOr<std::optional<Bytes>> FindNote(ByteSpan key) override;
 
  private:

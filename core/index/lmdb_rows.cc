@@ -33,6 +33,13 @@ StatusOr<std::optional<uint64_t>> GetSnapshotRecord(lmdb::Txn& txn, const Snapsh
   return DecodeNumberRow(*value);
 }
 
+StatusOr<IndexSnapshot> GetSnapshot(lmdb::Txn& txn, uint64_t record, const SnapshotId& id) {
+  const auto key = SnapshotKey(record, id);
+  ASSIGN_OR_RETURN(const auto value, GetRow(txn, IndexTable::kSnapshots, key));
+  if (!value) return DataLoss("index: a snapshot's row is missing");
+  return DecodeSnapshotRow(key, *value);
+}
+
 StatusOr<std::optional<Bytes>> GetNote(lmdb::Txn& txn, ByteSpan key) {
   RETURN_IF_ERROR(CheckNoteKey(key));
   ASSIGN_OR_RETURN(const auto value, GetRow(txn, IndexTable::kNotes, key));

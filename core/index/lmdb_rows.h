@@ -15,7 +15,7 @@ namespace cairn {
 // By IndexTable.
 inline constexpr lmdb::TableSpec kTableSpecs[] = {
     {"meta"},   {"blobs", true}, {"packs"},        {"pack_names"}, {"purged"},
-    {"frames"}, {"snapshots"},   {"snapshot_ids"}, {"notes"},
+    {"frames"}, {"snapshots"},   {"snapshot_ids"}, {"notes"},      {"snapshot_times"},
 };
 static_assert(std::size(kTableSpecs) == kIndexTables);
 
@@ -47,6 +47,8 @@ StatusOr<IndexHead> GetHead(lmdb::Txn& txn);
 StatusOr<std::optional<PackNumber>> GetPackNumber(lmdb::Txn& txn, const PackName& name);
 StatusOr<std::optional<IndexPack>> GetPack(lmdb::Txn& txn, PackNumber number);
 StatusOr<std::optional<uint64_t>> GetSnapshotRecord(lmdb::Txn& txn, const SnapshotId& id);
+// DATA_LOSS if there is none: only for what another table names.
+StatusOr<IndexSnapshot> GetSnapshot(lmdb::Txn& txn, uint64_t record, const SnapshotId& id);
 StatusOr<std::optional<Bytes>> GetNote(lmdb::Txn& txn, ByteSpan key);
 
 }  // namespace cairn

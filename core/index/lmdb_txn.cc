@@ -77,6 +77,7 @@ StatusOr<bool> Cursor::Move(int operation, ByteSpan key) {
 StatusOr<bool> Cursor::First() { return Move(MDB_FIRST, {}); }
 StatusOr<bool> Cursor::Last() { return Move(MDB_LAST, {}); }
 StatusOr<bool> Cursor::Next() { return Move(MDB_NEXT, {}); }
+StatusOr<bool> Cursor::Previous() { return Move(MDB_PREV, {}); }
 StatusOr<bool> Cursor::NextDuplicate() { return Move(MDB_NEXT_DUP, {}); }
 StatusOr<bool> Cursor::Seek(ByteSpan key) { return Move(MDB_SET_KEY, key); }
 StatusOr<bool> Cursor::SeekAtLeast(ByteSpan key) { return Move(MDB_SET_RANGE, key); }

@@ -290,6 +290,8 @@ Status LmdbWriter::DoPutSnapshot(const IndexSnapshot& snapshot) {
   RETURN_IF_ERROR(DoRemoveSnapshot(snapshot.id));
   RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kSnapshotIds, snapshot.id.span(),
                          EncodeNumberRow(snapshot.record)));
+  RETURN_IF_ERROR(PutRow(*txn_, IndexTable::kSnapshotTimes,
+                         SnapshotTimeKey(snapshot.time, snapshot.record, snapshot.id), Bytes()));
   return PutRow(*txn_, IndexTable::kSnapshots, SnapshotKey(snapshot.record, snapshot.id),
                 EncodeSnapshotRow(snapshot));
 }
@@ -301,6 +303,9 @@ Status LmdbWriter::RemoveSnapshot(const SnapshotId& id) {
 Status LmdbWriter::DoRemoveSnapshot(const SnapshotId& id) {
   ASSIGN_OR_RETURN(const auto record, GetSnapshotRecord(*txn_, id));
   if (!record) return OkStatus();
+  ASSIGN_OR_RETURN(const IndexSnapshot former, GetSnapshot(*txn_, *record, id));
+  const auto time_key = SnapshotTimeKey(former.time, *record, id);
+  RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kSnapshotTimes), time_key).status());
   RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kSnapshots), SnapshotKey(*record, id)).status());
   return txn_->Delete(IdOf(IndexTable::kSnapshotIds), id.span()).status();
 }
@@ -345,9 +350,9 @@ Status LmdbWriter::Clear() {
 }
 
 Status LmdbWriter::DoClear() {
-  for (const IndexTable table :
-       {IndexTable::kBlobs, IndexTable::kPacks, IndexTable::kPackNames, IndexTable::kPurged,
-        IndexTable::kFrames, IndexTable::kSnapshots, IndexTable::kSnapshotIds}) {
+  for (const IndexTable table : {IndexTable::kBlobs, IndexTable::kPacks, IndexTable::kPackNames,
+                                 IndexTable::kPurged, IndexTable::kFrames, IndexTable::kSnapshots,
+                                 IndexTable::kSnapshotIds, IndexTable::kSnapshotTimes}) {
     RETURN_IF_ERROR(txn_->Clear(IdOf(table)));
   }
   RETURN_IF_ERROR(txn_->Delete(IdOf(IndexTable::kMeta), AsBytes(kHeadRow)).status());

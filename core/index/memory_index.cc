@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <compare>
+#include <limits>
 #include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/btree_set.h"
@@ -35,7 +38,8 @@ struct State {
   absl::flat_hash_map<PackName, PackNumber> numbers;
   absl::btree_set<BlobEntry> blobs;
   std::map<std::pair<uint64_t, SnapshotId>, IndexSnapshot> snapshots;  // by record, then id
-  absl::flat_hash_map<SnapshotId, uint64_t> records;
+  std::map<SnapshotId, uint64_t> records;
+  std::set<std::tuple<Timestamp, uint64_t, SnapshotId>> times;
   std::map<Bytes, Bytes> notes;
 
   bool IsPurged(PackNumber number) const;
@@ -89,13 +93,16 @@ void State::RemovePacks(std::span<const PackName> names) {
 void State::PutSnapshot(const IndexSnapshot& snapshot) {
   RemoveSnapshot(snapshot.id);
   records[snapshot.id] = snapshot.record;
+  times.emplace(snapshot.time, snapshot.record, snapshot.id);
   snapshots[{snapshot.record, snapshot.id}] = snapshot;
 }
 
 void State::RemoveSnapshot(const SnapshotId& id) {
   const auto record = records.find(id);
   if (record == records.end()) return;
-  snapshots.erase({record->second, id});
+  const auto snapshot = snapshots.find({record->second, id});
+  times.erase({snapshot->second.time, record->second, id});
+  snapshots.erase(snapshot);
   records.erase(record);
 }
 
@@ -209,6 +216,26 @@ class MemoryReader : public IndexReader {
   Status ForEachSnapshot(const std::function<bool(const IndexSnapshot&)>& visit) override {
     for (const auto& [key, snapshot] : state_->snapshots) {
       if (!visit(snapshot)) break;
+    }
+    return OkStatus();
+  }
+
+  Status ForEachSnapshotBefore(const Timestamp& latest,
+                               const std::function<bool(const IndexSnapshot&)>& visit) override {
+    SnapshotId last;
+    last.bytes.fill(0xff);
+    auto at = state_->times.upper_bound({latest, std::numeric_limits<uint64_t>::max(), last});
+    while (at != state_->times.begin()) {
+      --at;
+      if (!visit(state_->snapshots.at({std::get<1>(*at), std::get<2>(*at)}))) break;
+    }
+    return OkStatus();
+  }
+
+  Status ForEachSnapshotFrom(const SnapshotId& first,
+                             const std::function<bool(const IndexSnapshot&)>& visit) override {
+    for (auto at = state_->records.lower_bound(first); at != state_->records.end(); ++at) {
+      if (!visit(state_->snapshots.at({at->second, at->first}))) break;
     }
     return OkStatus();
   }

@@ -32,7 +32,12 @@ Status SetHead(IndexWriter& writer, const JournalHead& head, const RecordHash& p
 }
 
 IndexSnapshot ToIndexSnapshot(const SnapshotRecord& record) {
-  return {record.snapshot.id, record.record, record.held, record.tags, record.snapshot.object};
+  return {.id = record.snapshot.id,
+          .record = record.record,
+          .time = TimeOfSnapshot(record.snapshot.object),
+          .held = record.held,
+          .tags = record.tags,
+          .object = record.snapshot.object};
 }
 
 }  // namespace
@@ -205,8 +210,12 @@ Status IndexSync::AddRecord(const Record& record, const std::vector<IndexSnapsho
     RETURN_IF_ERROR(writer.SetPackState(name, PackState::kCondemned));
   }
   for (const SnapshotEntry& snapshot : entries.snapshots) {
-    RETURN_IF_ERROR(
-        writer.PutSnapshot({snapshot.id, record.number, false, std::nullopt, snapshot.object}));
+    RETURN_IF_ERROR(writer.PutSnapshot({.id = snapshot.id,
+                                        .record = record.number,
+                                        .time = TimeOfSnapshot(snapshot.object),
+                                        .held = false,
+                                        .tags = std::nullopt,
+                                        .object = snapshot.object}));
   }
   for (const IndexSnapshot& snapshot : changed) RETURN_IF_ERROR(writer.PutSnapshot(snapshot));
   for (const SnapshotId& id : entries.forget) RETURN_IF_ERROR(writer.RemoveSnapshot(id));

@@ -58,6 +58,25 @@ StatusOr<SnapshotView> ViewOf(const IndexSnapshot& snapshot) {
   return view;
 }
 
+// Gives views of what the index visits, until one cannot be had.
+class ViewVisitor {
+ public:
+  // `visit` must outlive it.
+  explicit ViewVisitor(absl::FunctionRef<bool(SnapshotView)> visit) : visit_(visit) {}
+
+  bool operator()(const IndexSnapshot& snapshot) {
+    StatusOr<SnapshotView> view = ViewOf(snapshot);
+    if (view.ok()) return visit_(*std::move(view));
+    failure_ = Annotate(view.status(), "snapshot " + snapshot.id.Hex());
+    return false;
+  }
+  const Status& failure() const { return failure_; }
+
+ private:
+  absl::FunctionRef<bool(SnapshotView)> visit_;
+  Status failure_;
+};
+
 // Decoding needs no level. One for each thread, as its buffers are worth keeping.
 FrameCodecContext& ThreadDecoder() {
   static thread_local FrameCodecContext context(/*compression_level=*/1);
@@ -460,18 +479,30 @@ StatusOr<Bytes> Repository::ReadBlob(const BlobRef& ref) {
 }
 
 Status Repository::ForEachSnapshot(absl::FunctionRef<void(SnapshotView)> visit) {
-  Status failure;
   ASSIGN_OR_RETURN(const auto reader, index().Read());
-  RETURN_IF_ERROR(reader->ForEachSnapshot([&](const IndexSnapshot& snapshot) {
-    StatusOr<SnapshotView> view = ViewOf(snapshot);
-    if (view.ok()) {
-      visit(*std::move(view));
-    } else {
-      failure = Annotate(view.status(), "snapshot " + snapshot.id.Hex());
-    }
-    return failure.ok();
-  }));
-  return failure;
+  const auto visit_all = [&](SnapshotView view) {
+    visit(std::move(view));
+    return true;
+  };
+  ViewVisitor visitor(visit_all);
+  RETURN_IF_ERROR(reader->ForEachSnapshot(std::ref(visitor)));
+  return visitor.failure();
+}
+
+Status Repository::ForEachSnapshotBefore(const Timestamp& latest, Visitor visit) {
+  ASSIGN_OR_RETURN(const auto reader, index().Read());
+  const auto visit_info = [&](const SnapshotView& view) { return visit(view.info); };
+  ViewVisitor visitor(visit_info);
+  RETURN_IF_ERROR(reader->ForEachSnapshotBefore(latest, std::ref(visitor)));
+  return visitor.failure();
+}
+
+Status Repository::ForEachSnapshotFrom(const SnapshotId& first, Visitor visit) {
+  ASSIGN_OR_RETURN(const auto reader, index().Read());
+  const auto visit_info = [&](const SnapshotView& view) { return visit(view.info); };
+  ViewVisitor visitor(visit_info);
+  RETURN_IF_ERROR(reader->ForEachSnapshotFrom(first, std::ref(visitor)));
+  return visitor.failure();
 }
 
 StatusOr<std::vector<SnapshotView>> Repository::Snapshots() {

@@ -69,7 +69,7 @@ struct SnapshotView {
 };
 
 // Thread-safe, except where said.
-class Repository : public BlobSource {
+class Repository : public BlobSource, public SnapshotFinder {
  public:
   // Makes a repository in `fs`, which should be empty. ALREADY_EXISTS if there is one.
   static Status Create(FileSystem& fs, const RepositoryConfig& config);
@@ -142,6 +142,8 @@ class Repository : public BlobSource {
   StatusOr<std::vector<SnapshotView>> Snapshots();
   StatusOr<std::vector<SnapshotInfo>> SnapshotInfos();
   StatusOr<SnapshotView> FindSnapshot(const SnapshotId& id);
+  Status ForEachSnapshotBefore(const Timestamp& latest, Visitor visit) override;
+  Status ForEachSnapshotFrom(const SnapshotId& first, Visitor visit) override;
 
  private:
   Repository(FileSystem& fs, const RepositoryOptions& options);

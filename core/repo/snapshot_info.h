@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "core/base/clock.h"
 #include "core/base/ids.h"
+#include "core/base/status.h"
 
 namespace cairn {
 
@@ -28,5 +31,18 @@ struct SnapshotInfo {
 inline bool IsOlder(const SnapshotInfo& a, const SnapshotInfo& b) {
   return a.time != b.time ? a.time < b.time : a.record < b.record;
 }
+
+// Where snapshots are found without all of them being looked at.
+class SnapshotFinder {
+ public:
+  virtual ~SnapshotFinder() = default;
+
+  // Visitors return false to stop. Those of `latest` and before, the newest first; those from
+  // `first` on, in the order of ids.
+  using Visitor = absl::FunctionRef<bool(const SnapshotInfo&)>;
+  virtual Status ForEachSnapshotBefore(const Timestamp& latest, Visitor visit) = 0;
+  virtual Status ForEachSnapshotFrom(const SnapshotId& first, Visitor visit) = 0;
+};
+inline constexpr Timestamp kEndOfTime = {std::numeric_limits<int64_t>::max(), 999'999'999};
 
 }  // namespace cairn

@@ -158,6 +158,11 @@ Bytes EncodeSnapshotObject(const SnapshotObject& object) {
   return bytes;
 }
 
+Timestamp TimeOfSnapshot(ByteSpan object) {
+  const StatusOr<SnapshotObject> decoded = DecodeSnapshotObject(object);
+  return decoded.ok() ? decoded->time : Timestamp{};
+}
+
 StatusOr<SnapshotObject> DecodeSnapshotObject(ByteSpan bytes) {
   Decoder in(bytes);
   SnapshotObject object;

@@ -85,6 +85,10 @@ struct SnapshotObject {
 Bytes EncodeSnapshotObject(const SnapshotObject& object);
 StatusOr<SnapshotObject> DecodeSnapshotObject(ByteSpan bytes);
 
+// When it was taken, as the object says; the beginning of 1970 if it cannot be decoded, which
+// whoever reads the snapshot is told.
+Timestamp TimeOfSnapshot(ByteSpan object);
+
 // The blobs that the object itself refers to: root and long lists.
 std::vector<BlobRef> SnapshotReferences(const SnapshotObject& object);
 

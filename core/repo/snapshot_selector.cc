@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "core/repo/time_spec.h"
@@ -83,6 +85,11 @@ bool HasIdPrefix(const SnapshotId& id, std::string_view prefix) {
   return HexEncode(id.span().first(bytes)).compare(0, prefix.size(), prefix) == 0;
 }
 
+SnapshotId FirstWithPrefix(std::string prefix) {
+  prefix.resize(kMaxPrefixDigits, '0');
+  return SnapshotId::FromHex(prefix).value_or(SnapshotId{});  // nothing but digits
+}
+
 // How many leading digits tell the candidates apart, at least kShownDigits. REQUIRES: sorted hex.
 size_t DistinctDigits(const std::vector<std::string>& sorted) {
   size_t digits = kShownDigits;
@@ -95,18 +102,17 @@ size_t DistinctDigits(const std::vector<std::string>& sorted) {
   return digits;
 }
 
-Status AmbiguousPrefix(std::string_view text, std::vector<const SnapshotInfo*> candidates) {
-  std::sort(candidates.begin(), candidates.end(),
-            [](const SnapshotInfo* a, const SnapshotInfo* b) { return a->id < b->id; });
+// `candidates` in the order of their ids.
+Status AmbiguousPrefix(std::string_view text, const std::vector<SnapshotInfo>& candidates) {
   std::vector<std::string> ids;
-  for (const SnapshotInfo* candidate : candidates) ids.push_back(candidate->id.Hex());
+  for (const SnapshotInfo& candidate : candidates) ids.push_back(candidate.id.Hex());
   const size_t digits = DistinctDigits(ids);
 
   std::string message = absl::StrFormat(
       "'%s' begins the ids of %u snapshots; give more digits of one of", text, candidates.size());
   for (size_t i = 0; i < std::min(ids.size(), kMaxCandidatesShown); ++i) {
     absl::StrAppendFormat(&message, "%s %s (%s)", i == 0 ? "" : ",", ids[i].substr(0, digits),
-                          FormatForPeople(candidates[i]->time));
+                          FormatForPeople(candidates[i].time));
   }
   if (ids.size() > kMaxCandidatesShown) {
     absl::StrAppendFormat(&message, " and %u more", ids.size() - kMaxCandidatesShown);
@@ -115,47 +121,47 @@ Status AmbiguousPrefix(std::string_view text, std::vector<const SnapshotInfo*> c
 }
 
 StatusOr<SnapshotInfo> SelectByIdPrefix(const SnapshotSelector& selector,
-                                        const std::vector<SnapshotInfo>& all) {
-  std::vector<const SnapshotInfo*> candidates;
-  for (const SnapshotInfo& snapshot : all) {
-    if (HasIdPrefix(snapshot.id, selector.id_prefix)) candidates.push_back(&snapshot);
-  }
+                                        SnapshotFinder& snapshots) {
+  std::vector<SnapshotInfo> candidates;
+  RETURN_IF_ERROR(snapshots.ForEachSnapshotFrom(FirstWithPrefix(selector.id_prefix),
+                                                [&](const SnapshotInfo& snapshot) {
+                                                  if (!HasIdPrefix(snapshot.id, selector.id_prefix))
+                                                    return false;
+                                                  candidates.push_back(snapshot);
+                                                  return true;
+                                                }));
   if (candidates.empty()) {
     return NotFound(absl::StrFormat("no snapshot matches '%s'%s", selector.text, kSeeList));
   }
-  if (candidates.size() > 1) return AmbiguousPrefix(selector.text, std::move(candidates));
-  return *candidates.front();
+  if (candidates.size() > 1) return AmbiguousPrefix(selector.text, candidates);
+  return candidates.front();
 }
 
-StatusOr<SnapshotInfo> SelectLatest(const SnapshotSelector& selector,
-                                    std::vector<const SnapshotInfo*> matching) {
-  if (selector.back >= matching.size()) {
+// None of those that `filter` leaves is the wanted one; `matching` of them were looked at.
+Status WhyNone(const SnapshotSelector& selector, SnapshotFinder& snapshots,
+               const SnapshotFilter& filter, uint64_t matching) {
+  bool any = false;
+  std::optional<SnapshotInfo> oldest;
+  RETURN_IF_ERROR(snapshots.ForEachSnapshotBefore(kEndOfTime, [&](const SnapshotInfo& snapshot) {
+    any = true;
+    if (MatchesFilter(snapshot, filter)) oldest = snapshot;
+    return true;
+  }));
+  if (!any)
+    return NotFound("the repository holds no snapshot yet; `cairn snapshot PATH` takes one");
+  if (!oldest) {
+    return NotFound(
+        absl::StrFormat("no snapshot matches '%s' with the given --host, --tag and --path%s",
+                        selector.text, kSeeList));
+  }
+  if (selector.kind == SnapshotSelector::Kind::kLatest) {
     return NotFound(absl::StrFormat("no snapshot is '%s': there are only %u of them%s",
-                                    selector.text, matching.size(), kSeeList));
+                                    selector.text, matching, kSeeList));
   }
-  const auto wanted = matching.begin() + static_cast<ptrdiff_t>(selector.back);
-  std::nth_element(matching.begin(), wanted, matching.end(),
-                   [](const SnapshotInfo* a, const SnapshotInfo* b) { return IsOlder(*b, *a); });
-  return **wanted;
-}
-
-// REQUIRES: `matching` is not empty.
-StatusOr<SnapshotInfo> SelectAsOf(const SnapshotSelector& selector,
-                                  const std::vector<const SnapshotInfo*>& matching) {
-  const SnapshotInfo* newest = nullptr;
-  const SnapshotInfo* oldest = matching.front();
-  for (const SnapshotInfo* snapshot : matching) {
-    if (IsOlder(*snapshot, *oldest)) oldest = snapshot;
-    if (snapshot->time > selector.as_of) continue;
-    if (newest == nullptr || IsOlder(*newest, *snapshot)) newest = snapshot;
-  }
-  if (newest == nullptr) {
-    return NotFound(absl::StrFormat(
-        "no snapshot matches '%s': none was taken at or before %s, the oldest one, %s, is of %s%s",
-        selector.text, FormatForPeople(selector.as_of), oldest->id.ShortHex(),
-        FormatForPeople(oldest->time), kSeeList));
-  }
-  return *newest;
+  return NotFound(absl::StrFormat(
+      "no snapshot matches '%s': none was taken at or before %s, the oldest one, %s, is of %s%s",
+      selector.text, FormatForPeople(selector.as_of), oldest->id.ShortHex(),
+      FormatForPeople(oldest->time), kSeeList));
 }
 
 }  // namespace
@@ -193,27 +199,21 @@ StatusOr<SnapshotSelector> ParseSnapshotSelector(std::string_view text, const Ti
   return selector;
 }
 
-StatusOr<SnapshotInfo> SelectSnapshot(const SnapshotSelector& selector,
-                                      const std::vector<SnapshotInfo>& all,
+StatusOr<SnapshotInfo> SelectSnapshot(const SnapshotSelector& selector, SnapshotFinder& snapshots,
                                       const SnapshotFilter& filter) {
-  if (selector.kind == SnapshotSelector::Kind::kIdPrefix) return SelectByIdPrefix(selector, all);
-
-  std::vector<const SnapshotInfo*> matching;
-  for (const SnapshotInfo& snapshot : all) {
-    if (MatchesFilter(snapshot, filter)) matching.push_back(&snapshot);
+  if (selector.kind == SnapshotSelector::Kind::kIdPrefix) {
+    return SelectByIdPrefix(selector, snapshots);
   }
-  if (matching.empty() && all.empty()) {
-    return NotFound("the repository holds no snapshot yet; `cairn snapshot PATH` takes one");
-  }
-  if (matching.empty()) {
-    return NotFound(
-        absl::StrFormat("no snapshot matches '%s' with the given --host, --tag and --path%s",
-                        selector.text, kSeeList));
-  }
-  if (selector.kind == SnapshotSelector::Kind::kLatest) {
-    return SelectLatest(selector, std::move(matching));
-  }
-  return SelectAsOf(selector, matching);
+  const bool by_time = selector.kind == SnapshotSelector::Kind::kAsOf;
+  std::optional<SnapshotInfo> found;
+  uint64_t matching = 0;
+  RETURN_IF_ERROR(snapshots.ForEachSnapshotBefore(
+      by_time ? selector.as_of : kEndOfTime, [&](const SnapshotInfo& snapshot) {
+        if (MatchesFilter(snapshot, filter) && matching++ == selector.back) found = snapshot;
+        return !found;
+      }));
+  if (found) return *std::move(found);
+  return WhyNone(selector, snapshots, filter, matching);
 }
 
 }  // namespace cairn

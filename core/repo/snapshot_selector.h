@@ -48,11 +48,10 @@ bool MatchesFilter(const SnapshotInfo& snapshot, const SnapshotFilter& filter);
 StatusOr<SnapshotSelector> ParseSnapshotSelector(std::string_view text, const Timestamp& now,
                                                  bool path_allowed);
 
-// The snapshot of `all`, in any order, that `selector` names. `filter` narrows `latest` and `@TIME`
+// The snapshot that `selector` names. `filter` narrows `latest` and `@TIME`
 // only: an id means the snapshot that has it. NOT_FOUND if there is none, INVALID_ARGUMENT for an
 // ambiguous prefix; the message lists candidates, and says what to do.
-StatusOr<SnapshotInfo> SelectSnapshot(const SnapshotSelector& selector,
-                                      const std::vector<SnapshotInfo>& all,
+StatusOr<SnapshotInfo> SelectSnapshot(const SnapshotSelector& selector, SnapshotFinder& snapshots,
                                       const SnapshotFilter& filter);
 
 }  // namespace cairn

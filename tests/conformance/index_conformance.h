@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every Index promises. A test program includes this once and instantiates the suite:
+// What every Index promises. A test program includes this, and index_snapshots_conformance.h, once
+// and instantiates the suite:
 //
 //   INSTANTIATE_TEST_SUITE_P(Memory, IndexConformanceTest,
 //                            Values(IndexMaker{"Memory", [](const std::string&) { ... }}));
@@ -79,6 +80,23 @@ class IndexConformanceTest : public ::testing::TestWithParam<IndexMaker> {
       return true;
     }));
     return all;
+  }
+  // Up to `most` of them.
+  std::vector<SnapshotId> SnapshotsBefore(const Timestamp& latest, size_t most = 100) {
+    std::vector<SnapshotId> ids;
+    EXPECT_OK(Read()->ForEachSnapshotBefore(latest, [&](const IndexSnapshot& snapshot) {
+      ids.push_back(snapshot.id);
+      return ids.size() < most;
+    }));
+    return ids;
+  }
+  std::vector<SnapshotId> SnapshotsFrom(const SnapshotId& first, size_t most = 100) {
+    std::vector<SnapshotId> ids;
+    EXPECT_OK(Read()->ForEachSnapshotFrom(first, [&](const IndexSnapshot& snapshot) {
+      ids.push_back(snapshot.id);
+      return ids.size() < most;
+    }));
+    return ids;
   }
   std::optional<std::string> Note(std::string_view key) {
     const auto note = Read()->FindNote(AsBytes(key));
@@ -493,51 +511,6 @@ TEST_P(IndexConformanceTest, FindsAllPlacesThatABaseCanMean) {
   for (const auto& [ref, place] : places) {
     EXPECT_THAT(Read()->FindBlob(ref), IsOkAndHolds(Contains(place)));
   }
-}
-
-TEST_P(IndexConformanceTest, KeepsSnapshotsInTheOrderOfTheirRecords) {
-  IndexSnapshot tagged = MakeSnapshot(1, 300);
-  tagged.held = true;
-  tagged.tags = {"a", "b"};
-  IndexSnapshot untagged = MakeSnapshot(2, 2);
-  untagged.tags = std::vector<std::string>();
-  const IndexSnapshot plain = MakeSnapshot(3, 70000);
-  Write([&](IndexWriter& writer) -> Status {
-    EXPECT_OK(writer.PutSnapshot(plain));
-    EXPECT_OK(writer.PutSnapshot(tagged));
-    return writer.PutSnapshot(untagged);
-  });
-  EXPECT_THAT(AllSnapshots(), ElementsAre(untagged, tagged, plain));
-  EXPECT_THAT(Read()->FindSnapshot(tagged.id), IsOkAndHolds(Optional(tagged)));
-}
-
-TEST_P(IndexConformanceTest, ReplacesASnapshotOfTheSameId) {
-  IndexSnapshot snapshot = MakeSnapshot(1, 5);
-  Write([&](IndexWriter& writer) { return writer.PutSnapshot(snapshot); });
-  snapshot.record = 9;
-  snapshot.tags = {"kept"};
-  Write([&](IndexWriter& writer) { return writer.PutSnapshot(snapshot); });
-  EXPECT_THAT(AllSnapshots(), ElementsAre(snapshot));
-}
-
-TEST_P(IndexConformanceTest, RemovesSnapshots) {
-  Write([](IndexWriter& writer) -> Status {
-    EXPECT_OK(writer.PutSnapshot(MakeSnapshot(1, 1)));
-    return writer.PutSnapshot(MakeSnapshot(2, 2));
-  });
-  Write([](IndexWriter& writer) -> Status {
-    EXPECT_OK(writer.RemoveSnapshot(TestId<SnapshotId>(3)));
-    return writer.RemoveSnapshot(TestId<SnapshotId>(1));
-  });
-  EXPECT_THAT(AllSnapshots(), ElementsAre(MakeSnapshot(2, 2)));
-  EXPECT_THAT(Read()->FindSnapshot(TestId<SnapshotId>(1)), IsOkAndHolds(Eq(std::nullopt)));
-}
-
-TEST_P(IndexConformanceTest, KeepsASnapshotObjectOfManyPages) {
-  IndexSnapshot snapshot = MakeSnapshot(1, 1);
-  snapshot.object.assign(100'000, 7);
-  Write([&](IndexWriter& writer) { return writer.PutSnapshot(snapshot); });
-  EXPECT_THAT(Read()->FindSnapshot(snapshot.id), IsOkAndHolds(Optional(snapshot)));
 }
 
 TEST_P(IndexConformanceTest, KeepsReplacesAndRemovesNotes) {

@@ -86,6 +86,28 @@ TEST_F(ContradictingRowsTest, ASnapshotsIdWithoutIt) {
   const auto index = Open();
   ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
   EXPECT_THAT(reader->FindSnapshot(snapshot_.id), kRowIsMissing);
+  const auto visit = [](const IndexSnapshot&) { return true; };
+  EXPECT_THAT(reader->ForEachSnapshotFrom({}, visit), kRowIsMissing);
+  EXPECT_THAT(reader->ForEachSnapshotBefore(snapshot_.time, visit), kRowIsMissing);
+}
+
+TEST_F(ContradictingRowsTest, ASnapshotOfAnotherTime) {
+  const Timestamp later = {snapshot_.time.seconds + 1, 0};
+  Put(IndexTable::kSnapshotTimes, SnapshotTimeKey(later, snapshot_.record, snapshot_.id), Bytes());
+  const auto index = Open();
+  ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
+  EXPECT_THAT(reader->ForEachSnapshotBefore(later, [](const IndexSnapshot&) { return true; }),
+              StatusIs(StatusCode::kDataLoss, HasSubstr("two times")));
+}
+
+TEST_F(ContradictingRowsTest, AKeyThatIsNoSnapshots) {
+  Put(IndexTable::kSnapshotTimes, Bytes(5, 0), Bytes());
+  Put(IndexTable::kSnapshotIds, Bytes(5, 0xff), EncodeNumberRow(1));
+  const auto index = Open();
+  ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
+  const auto visit = [](const IndexSnapshot&) { return true; };
+  EXPECT_THAT(reader->ForEachSnapshotFrom({}, visit), kIsLost);
+  EXPECT_THAT(reader->ForEachSnapshotBefore(snapshot_.time, visit), kIsLost);
 }
 
 TEST_F(ContradictingRowsTest, AKeyThatIsNoPacksNumber) {

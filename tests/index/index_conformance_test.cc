@@ -3,6 +3,7 @@
 
 #include "core/index/lmdb_index.h"
 #include "core/index/memory_index.h"
+#include "tests/conformance/index_snapshots_conformance.h"
 
 namespace cairn::testing {
 namespace {

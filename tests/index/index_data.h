@@ -125,6 +125,7 @@ inline Status RemovePack(IndexWriter& writer, const TestPack& pack) {
 inline IndexSnapshot MakeSnapshot(uint64_t number, uint64_t record) {
   return {.id = TestId<SnapshotId>(number),
           .record = record,
+          .time = {static_cast<int64_t>(record) * 10, 500},
           .held = false,
           .tags = std::nullopt,
           .object = ToBytes("object " + std::to_string(number))};

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <limits>
 #include <set>
 
 #include "tests/index/index_data.h"
@@ -99,6 +102,25 @@ TEST(IndexRowTest, DecodesSnapshotsOfEveryShape) {
   }
 }
 
+TEST(IndexRowTest, TimesOfSnapshotsAreInTheOrderOfTheirKeys) {
+  const SnapshotId id = TestId<SnapshotId>(1);
+  std::vector<std::array<uint8_t, kSnapshotTimeKeyBytes>> keys;
+  for (const Timestamp& time :
+       {Timestamp{std::numeric_limits<int64_t>::min(), 0}, Timestamp{-1, 999'999'999},
+        Timestamp{0, 0}, Timestamp{0, 1}, Timestamp{1, 0},
+        Timestamp{std::numeric_limits<int64_t>::max(), 999'999'999}}) {
+    for (const uint64_t record : {uint64_t{1}, uint64_t{256}}) {
+      keys.push_back(SnapshotTimeKey(time, record, id));
+      ASSERT_OK_AND_ASSIGN(const SnapshotAtTime at, DecodeSnapshotTimeKey(keys.back()));
+      EXPECT_EQ(at.time, time);
+      EXPECT_EQ(at.record, record);
+      EXPECT_EQ(at.id, id);
+    }
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(keys));
+  EXPECT_THAT(DecodeSnapshotTimeKey(ByteSpan(keys[0]).first(51)), StatusIs(kLoss));
+}
+
 TEST(IndexRowTest, RefusesValuesOutOfTheirRange) {
   const TestPack test_pack = MakePack(1, 1);
   Bytes pack = EncodePackRow({.number = 1, .info = test_pack.info, .frames = 1, .blobs = 1});
@@ -118,7 +140,8 @@ TEST(IndexRowTest, RefusesValuesOutOfTheirRange) {
 
   Bytes snapshot = EncodeSnapshotRow(MakeSnapshot(1, 1));
   const auto key = SnapshotKey(1, TestId<SnapshotId>(1));
-  snapshot[0] = 2;
+  const size_t held = 8 + 4;
+  snapshot[held] = 2;
   EXPECT_THAT(DecodeSnapshotRow(key, snapshot), StatusIs(kLoss));
   EXPECT_THAT(DecodeSnapshotRow(ByteSpan(key).first(39), EncodeSnapshotRow(MakeSnapshot(1, 1))),
               StatusIs(kLoss));

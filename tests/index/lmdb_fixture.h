@@ -45,7 +45,7 @@ class LmdbIndexTest : public ::testing::Test {
     if (!index.ok()) ADD_FAILURE() << index.status();
     return *std::move(index);
   }
-  std::string environment() const { return options_.directory + "/index-1"; }
+  std::string environment() const { return options_.directory + "/index-2"; }
 
   ScratchDirectory scratch_;
   LmdbIndexOptions options_{.directory = scratch_ / "cache/index",

@@ -193,7 +193,7 @@ TEST_F(LmdbIndexTest, RemovesWhatACrashLeft) {
   for (const auto& entry : stdfs::directory_iterator(options_.directory)) {
     names.push_back(entry.path().filename());
   }
-  EXPECT_THAT(names, ElementsAre("index-1"));
+  EXPECT_THAT(names, ElementsAre("index-2"));
 }
 
 // Damaged rows
@@ -279,9 +279,14 @@ TEST_F(LmdbIndexDamageTest, FindsDamageInEveryOtherTable) {
     EXPECT_THAT(reader->FindNote(AsBytes("note")), kDamaged);
   }
   Damage(IndexTable::kSnapshotIds, snapshot_.id.span());
+  Damage(IndexTable::kSnapshotTimes,
+         SnapshotTimeKey(snapshot_.time, snapshot_.record, snapshot_.id));
   const auto index = Open();
   ASSERT_OK_AND_ASSIGN(auto reader, index->Read());
   EXPECT_THAT(reader->FindSnapshot(snapshot_.id), kDamaged);
+  const auto visit = [](const IndexSnapshot&) { return true; };
+  EXPECT_THAT(reader->ForEachSnapshotFrom({}, visit), kDamaged);
+  EXPECT_THAT(reader->ForEachSnapshotBefore(snapshot_.time, visit), kDamaged);
 }
 
 TEST_F(LmdbIndexDamageTest, AWriterThatMeetsDamageDoesNotCommit) {

@@ -242,6 +242,22 @@ TEST_F(CheckTest, DoesNotBelieveTheIndex) {
   EXPECT_EQ(result.affected_count, 0U);
 }
 
+TEST_F(CheckTest, FindsASnapshotOfAnotherTimeInTheIndex) {
+  TakeTwo();
+  {
+    std::optional<IndexSnapshot> snapshot;
+    {
+      ASSERT_OK_AND_ASSIGN(const auto reader, repository_->index().Read());
+      ASSERT_OK_AND_ASSIGN(snapshot, reader->FindSnapshot(first_));
+    }
+    ++snapshot->time.seconds;
+    ASSERT_OK_AND_ASSIGN(const auto writer, repository_->index().Write());
+    ASSERT_OK(writer->PutSnapshot(*snapshot));
+    ASSERT_OK(writer->Commit());
+  }
+  EXPECT_THAT(Run().damages, ElementsAre(Field(&Damage::object, "index")));
+}
+
 TEST_F(CheckTest, FindsAPackInTheIndexThatTheJournalDoesNotName) {
   TakeTwo();
   {

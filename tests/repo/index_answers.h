@@ -60,6 +60,12 @@ inline StatusOr<Answers> AnswersOf(Index& index) {
     answers.snapshots[snapshot.id] = snapshot;
     return true;
   }));
+  size_t by_time = 0;
+  RETURN_IF_ERROR(reader->ForEachSnapshotBefore(kEndOfTime, [&](const IndexSnapshot&) {
+    ++by_time;
+    return true;
+  }));
+  if (by_time != answers.snapshots.size()) return DataLoss("a snapshot is not found by its time");
   return answers;
 }
 

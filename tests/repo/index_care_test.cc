@@ -30,7 +30,7 @@ class IndexCareTest : public RestoreTest {
   }
   std::string Cache() const { return cache_.Path("cache"); }
   std::string DataFile() const {
-    return Cache() + "/" + repository_->config().id.Hex() + "/index-1/data.mdb";
+    return Cache() + "/" + repository_->config().id.Hex() + "/index-2/data.mdb";
   }
   StatusOr<std::unique_ptr<Repository>> Open() {
     RepositoryOptions options = TestRepositoryOptions();

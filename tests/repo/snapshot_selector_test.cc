@@ -29,11 +29,42 @@ StatusOr<SnapshotSelector> ParseSelector(std::string_view text, bool path_allowe
   return ParseSnapshotSelector(text, kAfternoon, path_allowed);
 }
 
+class ListFinder : public SnapshotFinder {
+ public:
+  explicit ListFinder(const std::vector<SnapshotInfo>& all) : by_time_(all), by_id_(all) {
+    std::ranges::sort(by_time_, [](const auto& a, const auto& b) { return IsOlder(b, a); });
+    std::ranges::sort(by_id_, {}, &SnapshotInfo::id);
+  }
+  Status ForEachSnapshotBefore(const Timestamp& latest, Visitor visit) override {
+    for (const SnapshotInfo& snapshot : by_time_) {
+      if (snapshot.time > latest) continue;
+      ++visited;
+      if (!visit(snapshot)) break;
+    }
+    return OkStatus();
+  }
+  Status ForEachSnapshotFrom(const SnapshotId& first, Visitor visit) override {
+    for (const SnapshotInfo& snapshot : by_id_) {
+      if (snapshot.id < first) continue;
+      ++visited;
+      if (!visit(snapshot)) break;
+    }
+    return OkStatus();
+  }
+
+  int visited = 0;
+
+ private:
+  std::vector<SnapshotInfo> by_time_;
+  std::vector<SnapshotInfo> by_id_;
+};
+
 // The record of what `text` selects of `all`.
 StatusOr<uint64_t> Select(std::string_view text, const std::vector<SnapshotInfo>& all,
                           const SnapshotFilter& filter = {}) {
   ASSIGN_OR_RETURN(const SnapshotSelector selector, ParseSelector(text));
-  ASSIGN_OR_RETURN(const SnapshotInfo snapshot, SelectSnapshot(selector, all, filter));
+  ListFinder finder(all);
+  ASSIGN_OR_RETURN(const SnapshotInfo snapshot, SelectSnapshot(selector, finder, filter));
   return snapshot.record;
 }
 
@@ -161,6 +192,25 @@ TEST(SelectSnapshotTest, LatestGoesByTimeThenByRecord) {
   EXPECT_THAT(
       Select("latest~5", all),
       StatusIs(StatusCode::kNotFound, AllOf(HasSubstr("only 5"), HasSubstr("`cairn snapshots`"))));
+}
+
+TEST(SelectSnapshotTest, LooksAtFewOfMany) {
+  std::vector<SnapshotInfo> all;
+  for (uint64_t i = 0; i < 100; ++i) {
+    all.push_back(
+        WithId(MakeSnapshot(i, static_cast<int64_t>(i)), "abc" + std::to_string(100 + i)));
+  }
+  const auto visited = [&](std::string_view text) {
+    ListFinder finder(all);
+    StatusOr<SnapshotSelector> selector = ParseSelector(text);
+    EXPECT_OK(selector);
+    EXPECT_THAT(SelectSnapshot(*selector, finder, {}), testing::IsOk());
+    return finder.visited;
+  };
+  EXPECT_EQ(visited("latest"), 1);
+  EXPECT_EQ(visited("latest~3"), 4);
+  EXPECT_EQ(visited("@now"), 1);
+  EXPECT_EQ(visited("abc150"), 2);
 }
 
 TEST(SelectSnapshotTest, ATimeMeansTheNewestAtOrBeforeIt) {
