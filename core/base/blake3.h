@@ -46,6 +46,10 @@ class Blake3Many {
   // In the order of `inputs`; valid until the next call.
   std::span<const Hash256> Hash(const HashKey& key, std::span<const ByteSpan> inputs);
 
+  // Whether it hashes inputs together here: that the processor can, and that it was seen to give
+  // what the library gives.
+  static bool UsesLanes();
+
  private:
   struct State;
   std::unique_ptr<State> state_;

@@ -6,7 +6,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "core/base/bytes.h"
 #include "core/base/status.h"
 #include "core/fs/source_file.h"

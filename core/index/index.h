@@ -117,7 +117,7 @@ class IndexReader {
   virtual Status ForEachBlob(const std::function<bool(const BlobRef&, const Place&)>& visit) = 0;
   virtual Status ForEachSnapshot(const std::function<bool(const IndexSnapshot&)>& visit) = 0;
   // Those of `latest` and before, in descending order of (time, record, id); and those from `first`
-  // on, in ascending order of id. Each costs as much as FindSnapshot, however many there are.
+  // on, in ascending order of id. Each visit costs as much as FindSnapshot, the rest nothing.
   virtual Status ForEachSnapshotBefore(const Timestamp& latest,
                                        const std::function<bool(const IndexSnapshot&)>& visit) = 0;
   virtual Status ForEachSnapshotFrom(const SnapshotId& first,

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/blake3_lanes.h"
 #include "core/base/blob.h"
 #include "core/base/hex.h"
 
@@ -154,6 +155,11 @@ TEST(Blake3ManyTest, GivesThePublishedHashes) {
   const auto hashes = many.Hash(VectorKey(), inputs);
   for (size_t i = 0; i < inputs.size(); ++i)
     EXPECT_EQ(HexEncode(hashes[i]), kVectors[i].keyed_hash);
+}
+
+// Else the library would stand in, and the other tests would show nothing.
+TEST(Blake3ManyTest, UsesItsLanesWhereTheProcessorHasThem) {
+  EXPECT_EQ(Blake3Many::UsesLanes(), HasHashLanes());
 }
 
 TEST(Blake3ManyTest, OfNothingThereIsNothing) {
