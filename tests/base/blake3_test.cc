@@ -199,7 +199,7 @@ TEST(BlobBatchTest, GivesEachBlobTheIdOfItsKindInTheOrderOfAdding) {
       batch.Add(kind, bytes);
       expected.push_back(hasher.Hash(kind, bytes));
     }
-    EXPECT_THAT(batch.Hash(), testing::ElementsAreArray(expected));
+    EXPECT_THAT(batch.Hash(), ::testing::ElementsAreArray(expected));
     EXPECT_TRUE(batch.Hash().empty());
   }
 }

@@ -7,8 +7,8 @@
 namespace cairn {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 TEST(BlobVerifierTest, TellsOfEachBlobWhetherItHasItsId) {
   const BlobHasher hasher;
