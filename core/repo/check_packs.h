@@ -52,8 +52,8 @@ class PackCheck {
   // After Run: the repository's index if it is right, else one that was made from the footers.
   StatusOr<Index*> RightIndex();
   // After RightIndex, with that: reads the packs that the options choose, while there is time, and
-  // sees that the bases of all are there. Where there are packs to read, one of the threads calls
-  // `beside` before it takes a part in that.
+  // sees that the bases of all are there. Where there are packs to read, and several threads to do
+  // it, one of these calls `beside` before it takes a part in that.
   Status CheckContent(Index& index, absl::FunctionRef<void()> beside);
   // After CheckContent: marks the damage of which every blob stands whole somewhere else too.
   Status MarkHarmless(CheckedBlobs& blobs);

@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "core/base/mutex.h"
 #include "core/base/random.h"
 #include "core/store/pack.h"
 #include "tests/repo/restore_fixture.h"
@@ -291,6 +295,42 @@ TEST_F(CheckTest, CountsPacksThatNothingNeeds) {
   const CheckResult result = Run();
   EXPECT_TRUE(result.clean());
   EXPECT_EQ(result.unused_packs, Packs().size() - 1);
+}
+
+// One thread looks at the trees when all is read, several do so meanwhile.
+TEST_F(CheckTest, FindsTheSameWithAnyNumberOfThreads) {
+  TakeTwo();
+  const auto run = [&](int threads) {
+    std::vector<std::string> told;
+    Mutex mutex;
+    CheckOptions options;
+    options.threads = threads;
+    options.read_data.kind = ReadSubset::Kind::kAll;
+    options.on_finding = [&](const std::string& finding) {
+      MutexLock lock(mutex);
+      told.push_back(finding);
+    };
+    StatusOr<CheckResult> result = Check(*repository_, options);
+    EXPECT_OK(result);
+    std::ranges::sort(told);
+    return std::pair(result.ok() ? *std::move(result) : CheckResult{}, told);
+  };
+  const auto expect_same = [&](bool clean) {
+    const auto [one, told_by_one] = run(1);
+    const auto [more, told_by_more] = run(3);
+    EXPECT_EQ(one.clean(), clean);
+    EXPECT_EQ(told_by_more, told_by_one);
+    EXPECT_EQ(more.damages.size(), one.damages.size());
+    EXPECT_EQ(more.affected_count, one.affected_count);
+    EXPECT_EQ(more.nodes, one.nodes);
+    EXPECT_EQ(more.blobs, one.blobs);
+    EXPECT_EQ(more.snapshots, one.snapshots);
+    EXPECT_EQ(more.unused_packs, one.unused_packs);
+    EXPECT_EQ(more.lost, one.lost);
+  };
+  expect_same(/*clean=*/true);
+  Flip(FirstPack(), kPackHeaderBytes + 100);
+  expect_same(/*clean=*/false);
 }
 
 TEST_F(CheckTest, EndsWhenItIsStopped) {
