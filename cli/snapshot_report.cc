@@ -31,17 +31,6 @@ const char* JsonAction(FileVerdict verdict) {
   return verdict == FileVerdict::kChanged ? "modified" : VerdictName(verdict);
 }
 
-// Null if there is none.
-const SnapshotView* Newest(const std::vector<SnapshotView>& all, const std::string& host,
-                           const std::function<bool(const SnapshotInfo&)>& wanted) {
-  const SnapshotView* newest = nullptr;
-  for (const SnapshotView& snapshot : all) {
-    if (snapshot.info.host != host || !wanted(snapshot.info)) continue;
-    if (newest == nullptr || IsOlder(newest->info, snapshot.info)) newest = &snapshot;
-  }
-  return newest;
-}
-
 StatusOr<bool> HasEntries(Repository& repository, const SnapshotView& snapshot,
                           const std::string& path) {
   bool any = false;
@@ -121,20 +110,18 @@ ProgressState StateOf(const SnapshotProgress& progress) {
 
 Status WarnOfEmptySources(Repository& repository, const std::string& host,
                           const std::vector<std::string>& paths, Output& output) {
-  std::optional<std::vector<SnapshotView>> all;
   for (const std::string& path : paths) {
     std::error_code error;
     const bool is_empty =
         std::filesystem::is_directory(std::filesystem::symlink_status(path, error)) &&
         std::filesystem::is_empty(path, error);
     if (error || !is_empty) continue;
-    if (!all) {
-      ASSIGN_OR_RETURN(all, repository.Snapshots());
-    }
-    const SnapshotView* const last = Newest(*all, host, [&](const SnapshotInfo& snapshot) {
-      return std::count(snapshot.paths.begin(), snapshot.paths.end(), path) > 0;
-    });
-    if (last == nullptr) continue;
+    ASSIGN_OR_RETURN(const std::optional<SnapshotView> last,
+                     repository.FindNewestSnapshot([&](const SnapshotInfo& snapshot) {
+                       return snapshot.host == host &&
+                              std::count(snapshot.paths.begin(), snapshot.paths.end(), path) > 0;
+                     }));
+    if (!last) continue;
     // What cannot be looked at is no reason to make no snapshot.
     if (!HasEntries(repository, *last, path).value_or(false)) continue;
     output.Warn(

@@ -106,11 +106,8 @@ StatusOr<std::optional<SnapshotView>> ChangeCache::Base() {
     return std::optional<SnapshotView>(*std::move(view));
   }
   // Forgotten, but another one may have the same root.
-  ASSIGN_OR_RETURN(std::vector<SnapshotView> all, repository_.Snapshots());
-  for (SnapshotView& other : all) {
-    if (other.object.root == *root) return std::optional<SnapshotView>(std::move(other));
-  }
-  return std::optional<SnapshotView>();
+  return repository_.FindNewestSnapshot(
+      [&](const SnapshotInfo& other) { return other.root == *root; });
 }
 
 StatusOr<std::optional<CacheRow>> ChangeCache::Find(const std::string& directory,

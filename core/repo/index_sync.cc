@@ -210,12 +210,8 @@ Status IndexSync::AddRecord(const Record& record, const std::vector<IndexSnapsho
     RETURN_IF_ERROR(writer.SetPackState(name, PackState::kCondemned));
   }
   for (const SnapshotEntry& snapshot : entries.snapshots) {
-    RETURN_IF_ERROR(writer.PutSnapshot({.id = snapshot.id,
-                                        .record = record.number,
-                                        .time = TimeOfSnapshot(snapshot.object),
-                                        .held = false,
-                                        .tags = std::nullopt,
-                                        .object = snapshot.object}));
+    RETURN_IF_ERROR(
+        writer.PutSnapshot(ToIndexSnapshot({snapshot, record.number, false, std::nullopt})));
   }
   for (const IndexSnapshot& snapshot : changed) RETURN_IF_ERROR(writer.PutSnapshot(snapshot));
   for (const SnapshotId& id : entries.forget) RETURN_IF_ERROR(writer.RemoveSnapshot(id));

@@ -51,32 +51,6 @@ StatusOr<ByteSpan> BlobIn(ByteSpan frame, const FramedPlace& place) {
   return frame.subspan(place.place.offset, place.place.bytes);
 }
 
-StatusOr<SnapshotView> ViewOf(const IndexSnapshot& snapshot) {
-  SnapshotView view;
-  ASSIGN_OR_RETURN(view.object, DecodeSnapshotObject(snapshot.object));
-  view.info = InfoOf(snapshot.id, snapshot.record, snapshot.held, snapshot.tags, view.object);
-  return view;
-}
-
-// Gives views of what the index visits, until one cannot be had.
-class ViewVisitor {
- public:
-  // `visit` must outlive it.
-  explicit ViewVisitor(absl::FunctionRef<bool(SnapshotView)> visit) : visit_(visit) {}
-
-  bool operator()(const IndexSnapshot& snapshot) {
-    StatusOr<SnapshotView> view = ViewOf(snapshot);
-    if (view.ok()) return visit_(*std::move(view));
-    failure_ = Annotate(view.status(), "snapshot " + snapshot.id.Hex());
-    return false;
-  }
-  const Status& failure() const { return failure_; }
-
- private:
-  absl::FunctionRef<bool(SnapshotView)> visit_;
-  Status failure_;
-};
-
 // Decoding needs no level. One for each thread, as its buffers are worth keeping.
 FrameCodecContext& ThreadDecoder() {
   static thread_local FrameCodecContext context(/*compression_level=*/1);
@@ -476,56 +450,6 @@ StatusOr<Bytes> Repository::ReadBlob(const BlobRef& ref) {
     bytes = ReadBlobOnce(ref);
   }
   return bytes;
-}
-
-Status Repository::ForEachSnapshot(absl::FunctionRef<void(SnapshotView)> visit) {
-  ASSIGN_OR_RETURN(const auto reader, index().Read());
-  const auto visit_all = [&](SnapshotView view) {
-    visit(std::move(view));
-    return true;
-  };
-  ViewVisitor visitor(visit_all);
-  RETURN_IF_ERROR(reader->ForEachSnapshot(std::ref(visitor)));
-  return visitor.failure();
-}
-
-Status Repository::ForEachSnapshotBefore(const Timestamp& latest, Visitor visit) {
-  ASSIGN_OR_RETURN(const auto reader, index().Read());
-  const auto visit_info = [&](const SnapshotView& view) { return visit(view.info); };
-  ViewVisitor visitor(visit_info);
-  RETURN_IF_ERROR(reader->ForEachSnapshotBefore(latest, std::ref(visitor)));
-  return visitor.failure();
-}
-
-Status Repository::ForEachSnapshotFrom(const SnapshotId& first, Visitor visit) {
-  ASSIGN_OR_RETURN(const auto reader, index().Read());
-  const auto visit_info = [&](const SnapshotView& view) { return visit(view.info); };
-  ViewVisitor visitor(visit_info);
-  RETURN_IF_ERROR(reader->ForEachSnapshotFrom(first, std::ref(visitor)));
-  return visitor.failure();
-}
-
-StatusOr<std::vector<SnapshotView>> Repository::Snapshots() {
-  std::vector<SnapshotView> views;
-  RETURN_IF_ERROR(ForEachSnapshot([&](SnapshotView view) { views.push_back(std::move(view)); }));
-  return views;
-}
-
-StatusOr<std::vector<SnapshotInfo>> Repository::SnapshotInfos() {
-  std::vector<SnapshotInfo> infos;
-  RETURN_IF_ERROR(
-      ForEachSnapshot([&](SnapshotView view) { infos.push_back(std::move(view.info)); }));
-  return infos;
-}
-
-StatusOr<SnapshotView> Repository::FindSnapshot(const SnapshotId& id) {
-  std::optional<IndexSnapshot> snapshot;
-  {
-    ASSIGN_OR_RETURN(const auto reader, index().Read());
-    ASSIGN_OR_RETURN(snapshot, reader->FindSnapshot(id));
-  }
-  if (!snapshot) return NotFound("snapshot " + id.Hex() + " is not there, or was forgotten");
-  return ViewOf(*snapshot);
 }
 
 }  // namespace cairn

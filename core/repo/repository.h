@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "core/base/blob.h"
 #include "core/base/clock.h"
 #include "core/base/file_system.h"
@@ -142,6 +141,8 @@ class Repository : public BlobSource, public SnapshotFinder {
   StatusOr<std::vector<SnapshotView>> Snapshots();
   StatusOr<std::vector<SnapshotInfo>> SnapshotInfos();
   StatusOr<SnapshotView> FindSnapshot(const SnapshotId& id);
+  // By time; nothing if none matches.
+  StatusOr<std::optional<SnapshotView>> FindNewestSnapshot(Visitor matches);
   Status ForEachSnapshotBefore(const Timestamp& latest, Visitor visit) override;
   Status ForEachSnapshotFrom(const SnapshotId& first, Visitor visit) override;
 
@@ -164,7 +165,6 @@ class Repository : public BlobSource, public SnapshotFinder {
   IndexSync Sync(const KnownFooters* footers);
   uint64_t SeenRecords();
   StatusOr<uint64_t> WantedReserve();  // in blocks
-  Status ForEachSnapshot(absl::FunctionRef<void(SnapshotView)> visit);
   // A blob in its decoded frame.
   struct BlobInFrame {
     FrameCache::Frame frame;

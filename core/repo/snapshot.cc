@@ -134,16 +134,9 @@ Status SnapshotRun::FindBase() {
   base_has_rows_ = base_.has_value();
   if (base_) return OkStatus();
   // Nothing is remembered of it, but the last snapshot of the same sources tells what is new.
-  std::optional<SnapshotId> last;
-  RETURN_IF_ERROR(repository_.ForEachSnapshotBefore(kEndOfTime, [&](const SnapshotInfo& snapshot) {
-    if (snapshot.host == options_.labels.host && snapshot.paths == paths_) last = snapshot.id;
-    return !last;
+  ASSIGN_OR_RETURN(base_, repository_.FindNewestSnapshot([&](const SnapshotInfo& snapshot) {
+    return snapshot.host == options_.labels.host && snapshot.paths == paths_;
   }));
-  if (!last) return OkStatus();
-  StatusOr<SnapshotView> base = repository_.FindSnapshot(*last);
-  // Another process may have forgotten it just now.
-  if (!base.ok() && base.status().code() != StatusCode::kNotFound) return base.status();
-  if (base.ok()) base_ = *std::move(base);
   return OkStatus();
 }
 

@@ -123,13 +123,12 @@ Status AmbiguousPrefix(std::string_view text, const std::vector<SnapshotInfo>& c
 StatusOr<SnapshotInfo> SelectByIdPrefix(const SnapshotSelector& selector,
                                         SnapshotFinder& snapshots) {
   std::vector<SnapshotInfo> candidates;
-  RETURN_IF_ERROR(snapshots.ForEachSnapshotFrom(FirstWithPrefix(selector.id_prefix),
-                                                [&](const SnapshotInfo& snapshot) {
-                                                  if (!HasIdPrefix(snapshot.id, selector.id_prefix))
-                                                    return false;
-                                                  candidates.push_back(snapshot);
-                                                  return true;
-                                                }));
+  const auto keep = [&](const SnapshotInfo& snapshot) {
+    if (!HasIdPrefix(snapshot.id, selector.id_prefix)) return false;
+    candidates.push_back(snapshot);
+    return true;
+  };
+  RETURN_IF_ERROR(snapshots.ForEachSnapshotFrom(FirstWithPrefix(selector.id_prefix), keep));
   if (candidates.empty()) {
     return NotFound(absl::StrFormat("no snapshot matches '%s'%s", selector.text, kSeeList));
   }
@@ -147,8 +146,9 @@ Status WhyNone(const SnapshotSelector& selector, SnapshotFinder& snapshots,
     if (MatchesFilter(snapshot, filter)) oldest = snapshot;
     return true;
   }));
-  if (!any)
+  if (!any) {
     return NotFound("the repository holds no snapshot yet; `cairn snapshot PATH` takes one");
+  }
   if (!oldest) {
     return NotFound(
         absl::StrFormat("no snapshot matches '%s' with the given --host, --tag and --path%s",

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -84,19 +85,20 @@ class IndexConformanceTest : public ::testing::TestWithParam<IndexMaker> {
   // Up to `most` of them.
   std::vector<SnapshotId> SnapshotsBefore(const Timestamp& latest, size_t most = 100) {
     std::vector<SnapshotId> ids;
-    EXPECT_OK(Read()->ForEachSnapshotBefore(latest, [&](const IndexSnapshot& snapshot) {
-      ids.push_back(snapshot.id);
-      return ids.size() < most;
-    }));
+    EXPECT_OK(Read()->ForEachSnapshotBefore(latest, KeepIds(ids, most)));
     return ids;
   }
   std::vector<SnapshotId> SnapshotsFrom(const SnapshotId& first, size_t most = 100) {
     std::vector<SnapshotId> ids;
-    EXPECT_OK(Read()->ForEachSnapshotFrom(first, [&](const IndexSnapshot& snapshot) {
+    EXPECT_OK(Read()->ForEachSnapshotFrom(first, KeepIds(ids, most)));
+    return ids;
+  }
+  static std::function<bool(const IndexSnapshot&)> KeepIds(std::vector<SnapshotId>& ids,
+                                                           size_t most) {
+    return [&ids, most](const IndexSnapshot& snapshot) {
       ids.push_back(snapshot.id);
       return ids.size() < most;
-    }));
-    return ids;
+    };
   }
   std::optional<std::string> Note(std::string_view key) {
     const auto note = Read()->FindNote(AsBytes(key));

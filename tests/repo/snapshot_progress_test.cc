@@ -10,8 +10,9 @@ namespace {
 using SnapshotProgressTest = RestoreTest;
 
 TEST_F(SnapshotProgressTest, WhatTheLastOneCountedIsExpectedAgain) {
-  for (int i = 0; i < 40; ++i)
+  for (int i = 0; i < 40; ++i) {
     Write(Source("d/" + std::to_string(i)), Noise(5000, static_cast<uint64_t>(i)));
+  }
   SnapshotProgress first;
   SnapshotOptions options;
   options.progress = &first;
