@@ -90,7 +90,7 @@ struct CheckResult {
   // it.
   uint64_t packs_without_parity = 0;
   std::set<PackName> damaged_packs;  // in which something cannot be had
-  std::vector<BlobRef> lost;         // that snapshots need, and no place has
+  std::vector<BlobRef> lost;         // that snapshots need, and no place has; by kind and id
   bool clean() const { return damages.empty(); }
 };
 inline constexpr size_t kMaxAffectedPaths = 10'000;

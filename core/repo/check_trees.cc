@@ -2,6 +2,7 @@
 #include "core/repo/check_trees.h"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_format.h"
@@ -316,6 +317,9 @@ Status TreeCheck::Report(CheckResult& result) {
   for (int kind = 1; kind <= kBlobKinds; ++kind) {
     for (const BlobId& id : lost_[kind]) result.lost.push_back({static_cast<BlobKind>(kind), id});
   }
+  // A set's order changes from one process to the next.
+  std::ranges::sort(result.lost, {},
+                    [](const BlobRef& ref) { return std::pair(ref.kind, ref.id); });
   if (anything_lost_) {
     WithoutLost source(blobs_, lost_);
     AffectedPaths affected(source, lost_, options_.stop, result);
