@@ -128,6 +128,22 @@ StatusOr<Descriptor> OpenFileAt(int directory, const char* name) {
   return fd;
 }
 
+StatusOr<std::optional<size_t>> ReadSmallFile(int descriptor, MutableByteSpan room,
+                                              uint64_t expected) {
+  size_t size = 0;
+  // A short read is not the end everywhere: /proc and FUSE (direct_io) give less than they have.
+  while (size < room.size()) {
+    const MutableByteSpan rest = room.subspan(size);
+    const ssize_t got = RetryOnEintr(
+        [&] { return ::pread(descriptor, rest.data(), rest.size(), static_cast<off_t>(size)); });
+    if (got < 0) return ErrnoError(errno, "read", "the file");
+    size += static_cast<size_t>(got);
+    const bool whole = expected > 0 && size == expected && size < room.size();
+    if (got == 0 || whole) return std::optional<size_t>(size);
+  }
+  return std::optional<size_t>();
+}
+
 struct FileScanner::State {
   CutterContext context;
 };
@@ -173,28 +189,6 @@ StatusOr<FileScanner::Result> FileScanner::ScanStream(int descriptor, PieceVisit
   }
   RETURN_IF_ERROR(cutter.Finish());
   return Result{.bytes = cutter.bytes(), .has_hole = false};
-}
-
-StatusOr<std::pair<ByteSpan, bool>> FileScanner::ReadSmall(int descriptor, size_t limit,
-                                                           uint64_t expected) {
-  CutterContext& context = state_->context;
-  if (context.capacity <= limit) {
-    context.buffer = std::make_unique_for_overwrite<uint8_t[]>(limit + 1);
-    context.capacity = limit + 1;
-  }
-  size_t size = 0;
-  // A short read is not the end everywhere: /proc and FUSE (direct_io) give less than they have.
-  while (size <= limit) {
-    const ssize_t got = RetryOnEintr([&] {
-      return ::pread(descriptor, context.buffer.get() + size, limit + 1 - size,
-                     static_cast<off_t>(size));
-    });
-    if (got < 0) return ErrnoError(errno, "read", "the file");
-    size += static_cast<size_t>(got);
-    const bool whole = expected > 0 && size == expected && size <= limit;
-    if (got == 0 || whole) return std::pair(ByteSpan(context.buffer.get(), size), true);
-  }
-  return std::pair(ByteSpan(), false);
 }
 
 Status FileScanner::ScanMemory(ByteSpan content, PieceVisitor visit) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,10 +27,16 @@ using Descriptor = UniqueFd;
 // FAILED_PRECONDITION if it is no regular file (any more). Thread-safe.
 StatusOr<Descriptor> OpenFileAt(int directory, const char* name);
 
+// If the file ends before `room` is full, how long it is, and its bytes are in `room`. Else
+// nothing. A read that gives exactly `expected` bytes (not 0) is taken for the whole: for a caller
+// that compares the file's size afterwards. Thread-safe.
+StatusOr<std::optional<size_t>> ReadSmallFile(int descriptor, MutableByteSpan room,
+                                              uint64_t expected);
+
 struct Piece {
   bool zero = false;  // an extent of zeros; `data` is empty then
   uint64_t bytes = 0;
-  ByteSpan data;  // valid during the callback
+  ByteSpan data;  // valid during the callback; of what lies in memory, as long as that
 };
 // Takes pieces in order: those of what was read at once together, so that they can be hashed so.
 using PieceVisitor = absl::FunctionRef<Status(std::span<const Piece>)>;
@@ -56,11 +63,6 @@ class FileScanner {
                             PieceVisitor visit);
   // From a pipe or terminal: the same pieces.
   StatusOr<Result> ScanStream(int descriptor, PieceVisitor visit);
-  // If the file ends within `limit` bytes, these bytes (valid until the next call of any method but
-  // ScanMemory) and true, ready to be scanned from memory; used to keep small files whole in a
-  // frame. Otherwise nothing and false. A read that gives exactly `expected` bytes (not 0) is taken
-  // for the whole: for a caller that compares the file's size afterwards.
-  StatusOr<std::pair<ByteSpan, bool>> ReadSmall(int descriptor, size_t limit, uint64_t expected);
   Status ScanMemory(ByteSpan content, PieceVisitor visit);
 
  private:

@@ -225,9 +225,13 @@ Status BlobWriter::Lane::BeginFile(uint64_t bytes, bool whole, const Content* fo
 
 Status BlobWriter::Lane::AddPieces(std::span<const Piece> pieces, bool split,
                                    absl::FunctionRef<Status(const ContentItem&)> added) {
-  std::span<const BlobId> ids;
-  if (writer_.options_.instead == nullptr) ids = Hash(pieces);
-  size_t next_id = 0;
+  std::span<const BlobId> ids = Hash(pieces);
+  return AddHashed(pieces, ids, split, added);
+}
+
+Status BlobWriter::Lane::AddHashed(std::span<const Piece> pieces, std::span<const BlobId>& ids,
+                                   bool split,
+                                   absl::FunctionRef<Status(const ContentItem&)> added) {
   for (const Piece& piece : pieces) {
     ContentItem item{.bytes = piece.bytes, .zero = piece.zero, .id = {}};
     if (piece.zero) {
@@ -236,7 +240,8 @@ Status BlobWriter::Lane::AddPieces(std::span<const Piece> pieces, bool split,
       RETURN_IF_ERROR(writer_.Failure());
       ASSIGN_OR_RETURN(item.id, writer_.WriteInstead(BlobKind::kChunk, piece.data));
     } else {
-      item.id = ids[next_id++];
+      item.id = ids.front();
+      ids = ids.subspan(1);
       RETURN_IF_ERROR(AddChunk(item.id, piece.data));
       if (split) RETURN_IF_ERROR(FlushBeside());
     }
@@ -246,6 +251,7 @@ Status BlobWriter::Lane::AddPieces(std::span<const Piece> pieces, bool split,
 }
 
 std::span<const BlobId> BlobWriter::Lane::Hash(std::span<const Piece> pieces) {
+  if (writer_.options_.instead != nullptr) return {};  // which hashes itself
   const StageTimer timer(Stage::kHash);
   for (const Piece& piece : pieces) {
     if (!piece.zero) batch_.Add(BlobKind::kChunk, piece.data);

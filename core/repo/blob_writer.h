@@ -90,6 +90,12 @@ class BlobWriter : public BlobSink {
     // before the next piece, as by FlushBeside.
     Status AddPieces(std::span<const Piece> pieces, bool split,
                      absl::FunctionRef<Status(const ContentItem&)> added);
+    // The same in two steps, to hash what several files hold together. Hash gives the ids of the
+    // pieces that hold data, valid until it is called again; AddHashed takes those that it uses off
+    // the front of `ids`.
+    std::span<const BlobId> Hash(std::span<const Piece> pieces);
+    Status AddHashed(std::span<const Piece> pieces, std::span<const BlobId>& ids, bool split,
+                     absl::FunctionRef<Status(const ContentItem&)> added);
     Status EndFile();
     Status Flush();
     // Closes the file's frame if it is full, and may leave the compression to another worker.
@@ -97,8 +103,6 @@ class BlobWriter : public BlobSink {
 
    private:
     OpenFrame& open() { return open_[former_ ? 1 : 0]; }
-    // The ids of the pieces that hold data; valid until the next call.
-    std::span<const BlobId> Hash(std::span<const Piece> pieces);
     Status AddChunk(const BlobId& id, ByteSpan chunk);
     Status Follow(const ContentItem& item, bool stored);
     Status AddReplaced();

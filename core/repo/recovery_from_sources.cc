@@ -181,7 +181,9 @@ Status SourceRecovery::ReadOne(EntryReader& reader, const std::string& path) {
   constexpr FileSystemTraits kTraits{.own_clock = false};
   ASSIGN_OR_RETURN(const FileStatus status, StatAt(AT_FDCWD, path.c_str()));
   if (status.type == EntryType::kFile) {
-    return reader.Read(AT_FDCWD, path.c_str(), status, kTraits, nullptr).status();
+    RETURN_IF_ERROR(
+        reader.Read(AT_FDCWD, path.c_str(), status, kTraits, nullptr, [](const ReadEntry&) {}));
+    return reader.FinishFiles();
   }
   if (status.type != EntryType::kDirectory) return OkStatus();
   DirectoryPool directories;

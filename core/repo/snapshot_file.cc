@@ -47,32 +47,44 @@ void NoteProblem(const Status& status, ReadEntry& result) {
 EntryReader::EntryReader(BlobWriter& writer, const Chunker& chunker, SnapshotProgress& progress)
     : writer_(writer),
       progress_(progress),
-      max_chunk_bytes_(chunker.options().max_size),
       lane_(writer),
-      scanner_(max_chunk_bytes_, [&chunker](ByteSpan data) {
+      scanner_(chunker.options().max_size, [&chunker](ByteSpan data) {
         const StageTimer timer(Stage::kChunk);
         return chunker.NextCut(data);
       }) {}
 
-StatusOr<ReadEntry> EntryReader::Read(int directory, const char* name, const FileStatus& status,
-                                      const FileSystemTraits& traits, const Entry* base) {
+Status EntryReader::Read(int directory, const char* name, const FileStatus& status,
+                         const FileSystemTraits& traits, const Entry* base, Done done) {
+  Status read = TryRead(directory, name, status, traits, base, std::move(done));
+  if (!read.ok()) ForgetSmallFiles();
+  return read;
+}
+
+Status EntryReader::TryRead(int directory, const char* name, const FileStatus& status,
+                            const FileSystemTraits& traits, const Entry* base, Done done) {
   const StageTimer timer(Stage::kRead);
   ReadEntry result;
   result.status = status;
   CopyAttributes(status, result.entry);
   switch (status.type) {
-    case EntryType::kFile:
-      RETURN_IF_ERROR(ReadFile(directory, name, traits, ContentOf(base), result));
-      return result;
+    case EntryType::kFile: {
+      ASSIGN_OR_RETURN(const std::optional<ByteSpan> small,
+                       ReadFile(directory, name, traits, ContentOf(base), result));
+      if (small) {
+        return KeepSmall(*small, {std::move(result), ContentOf(base), 0, std::move(done)});
+      }
+      break;
+    }
     case EntryType::kSymlink: {
       StatusOr<std::string> target = ReadSymlink(directory, name);
-      if (!target.ok()) {
-        result.gone = true;
-        NoteProblem(target.status(), result);
-        return result;
+      if (target.ok()) {
+        result.entry.target = *std::move(target);
+        break;
       }
-      result.entry.target = *std::move(target);
-      break;
+      result.gone = true;
+      NoteProblem(target.status(), result);
+      done(result);
+      return OkStatus();
     }
     case EntryType::kCharacterDevice:
     case EntryType::kBlockDevice:
@@ -81,8 +93,9 @@ StatusOr<ReadEntry> EntryReader::Read(int directory, const char* name, const Fil
     default:
       break;
   }
-  RETURN_IF_ERROR(ReadAttributes(directory, name, result));
-  return result;
+  if (status.type != EntryType::kFile) RETURN_IF_ERROR(ReadAttributes(directory, name, result));
+  done(result);
+  return OkStatus();
 }
 
 StatusOr<ReadEntry> EntryReader::ReadDirectory(int directory, const char* name,
@@ -105,33 +118,34 @@ Status EntryReader::ReadAttributes(int directory, const char* name, ReadEntry& r
   return OkStatus();
 }
 
-Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTraits& traits,
-                             const Content* former, ReadEntry& result) {
+StatusOr<std::optional<ByteSpan>> EntryReader::ReadFile(int directory, const char* name,
+                                                        const FileSystemTraits& traits,
+                                                        const Content* former, ReadEntry& result) {
   StatusOr<Descriptor> file = OpenFileAt(directory, name);
   if (!file.ok()) {
     result.gone = IsGone(file.status());
     result.entry.unread = !result.gone;
     NoteProblem(file.status(), result);
-    return OkStatus();
+    return std::optional<ByteSpan>();
   }
+  std::optional<ByteSpan> small;
   for (int attempt = 1;; ++attempt) {
     const FileStatus before = result.status;
     if (NeedsLease(before, CoarseNow(), traits) && !NobodyWrites(file->get(), traits)) {
       result.settled = false;
     }
-    if (Status status = ReadContent(file->get(), before, traits, former, result.entry);
-        !status.ok()) {
+    StatusOr<std::optional<ByteSpan>> content = ReadContent(file->get(), traits, former, result);
+    if (!content.ok()) {
       // The repository's errors come back from every call of the writer; others are the source's.
       RETURN_IF_ERROR(writer_.Failure());
       result.entry.unread = true;
       result.entry.size = 0;
       result.entry.sparse = false;
       result.entry.content = {};
-      NoteProblem(status, result);
-      return OkStatus();
+      NoteProblem(content.status(), result);
+      return std::optional<ByteSpan>();
     }
-    ASSIGN_OR_RETURN(result.status, StatAt(file->get(), ""));
-    CopyAttributes(result.status, result.entry);
+    small = *content;
     if (SameFile(before, result.status)) break;
     if (attempt == kFileReadAttempts) {
       result.problem = "changed while it was read";
@@ -139,46 +153,109 @@ Status EntryReader::ReadFile(int directory, const char* name, const FileSystemTr
       break;
     }
   }
-  return ReadAttributes(file->get(), "", result);
+  RETURN_IF_ERROR(ReadAttributes(file->get(), "", result));
+  return small;
 }
 
-Status EntryReader::ReadContent(int descriptor, const FileStatus& status,
-                                const FileSystemTraits& traits, const Content* former,
-                                Entry& entry) {
+StatusOr<std::optional<ByteSpan>> EntryReader::ReadContent(int descriptor,
+                                                           const FileSystemTraits& traits,
+                                                           const Content* former,
+                                                           ReadEntry& result) {
+  ASSIGN_OR_RETURN(const std::optional<ByteSpan> small,
+                   ReadSmall(descriptor, result.status, traits));
+  if (small) {
+    result.entry.size = small->size();
+    result.entry.sparse = false;
+  } else {
+    // Neighbours stay in order.
+    RETURN_IF_ERROR(FinishFiles());
+    RETURN_IF_ERROR(ReadLarge(descriptor, result.status, traits, former, result.entry));
+  }
+  ASSIGN_OR_RETURN(result.status, StatAt(descriptor, ""));
+  CopyAttributes(result.status, result.entry);
+  return small;
+}
+
+// Nothing if it is larger than kWholeFileBytes, or may have holes.
+StatusOr<std::optional<ByteSpan>> EntryReader::ReadSmall(int descriptor, const FileStatus& status,
+                                                         const FileSystemTraits& traits) {
+  constexpr size_t kRoom = BlobWriter::kWholeFileBytes + 1;
+  if (status.size >= kRoom || status.blocks * 512 < status.size) return std::optional<ByteSpan>();
+  if (small_content_ == nullptr) {
+    small_content_ = std::make_unique_for_overwrite<uint8_t[]>(kBatchBytes + kRoom);
+  }
+  // The size is looked at again after the reading; it can be trusted where it is known to be kept.
+  const uint64_t expected = traits.known_good ? status.size : 0;
+  const MutableByteSpan room(small_content_.get() + small_bytes_, kRoom);
+  ASSIGN_OR_RETURN(const std::optional<size_t> size, ReadSmallFile(descriptor, room, expected));
+  if (!size) return std::optional<ByteSpan>();
+  progress_.bytes_read += *size;
+  return std::optional<ByteSpan>(room.first(*size));
+}
+
+Status EntryReader::KeepSmall(ByteSpan content, SmallFile file) {
+  const size_t before = pieces_.size();
+  RETURN_IF_ERROR(scanner_.ScanMemory(content, [this](std::span<const Piece> pieces) {
+    pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
+    return OkStatus();
+  }));
+  file.pieces = pieces_.size() - before;
+  small_files_.push_back(std::move(file));
+  small_bytes_ += content.size();
+  return small_bytes_ < kBatchBytes ? OkStatus() : FinishFiles();
+}
+
+Status EntryReader::FinishFiles() {
+  if (small_files_.empty()) return OkStatus();
+  const StageTimer timer(Stage::kRead);
+  Status status = StoreSmallFiles();
+  ForgetSmallFiles();
+  return status;
+}
+
+void EntryReader::ForgetSmallFiles() {
+  small_files_.clear();
+  pieces_.clear();
+  small_bytes_ = 0;
+}
+
+Status EntryReader::StoreSmallFiles() {
+  std::span<const Piece> pieces = pieces_;
+  std::span<const BlobId> ids = lane_.Hash(pieces);
+  for (SmallFile& file : small_files_) {
+    Entry& entry = file.read.entry;
+    ListBuilder list(writer_);
+    RETURN_IF_ERROR(lane_.BeginFile(entry.size, /*whole=*/true, file.former));
+    RETURN_IF_ERROR(lane_.AddHashed(pieces.first(file.pieces), ids, /*split=*/false,
+                                    [&list](const ContentItem& item) { return list.Add(item); }));
+    RETURN_IF_ERROR(lane_.EndFile());
+    ASSIGN_OR_RETURN(entry.content, list.Finish());
+    pieces = pieces.subspan(file.pieces);
+    file.done(file.read);
+  }
+  return OkStatus();
+}
+
+Status EntryReader::ReadLarge(int descriptor, const FileStatus& status,
+                              const FileSystemTraits& traits, const Content* former, Entry& entry) {
   ListBuilder list(writer_);
-  bool whole = status.size <= BlobWriter::kWholeFileBytes;
-  const auto visit = [&](std::span<const Piece> pieces) {
-    return lane_.AddPieces(pieces, /*split=*/!whole,
-                           [&list](const ContentItem& item) { return list.Add(item); });
-  };
   const bool may_have_holes = status.blocks * 512 < status.size;
-  entry.sparse = false;
+  // A file that was small when it was seen, and has grown, is split like any other.
+  const bool whole = may_have_holes && status.size <= BlobWriter::kWholeFileBytes;
   RETURN_IF_ERROR(lane_.BeginFile(status.size, whole, former));
-  bool scanned = false;
-  if (whole && !may_have_holes) {
-    // The size is looked at again after the reading; it can be trusted where it is known to be
-    // kept.
-    const uint64_t expected = traits.known_good ? status.size : 0;
-    ASSIGN_OR_RETURN(const auto small,
-                     scanner_.ReadSmall(descriptor, BlobWriter::kWholeFileBytes, expected));
-    if (small.second) {
-      progress_.bytes_read += small.first.size();
-      RETURN_IF_ERROR(scanner_.ScanMemory(small.first, visit));
-      scanned = true;
-    }
-  }
-  if (!scanned) {
-    // It may have grown since it was seen; then it is split like any other.
-    whole = whole && may_have_holes;
-    const bool believe_holes =
-        traits.known_good || status.ctime.seconds + kQuietSeconds < CoarseNow().seconds;
-    ASSIGN_OR_RETURN(const FileScanner::Result result,
-                     scanner_.ScanFile(descriptor, may_have_holes, believe_holes, visit));
-    progress_.bytes_read += result.bytes;
-    entry.sparse = result.has_hole;
-  }
+  const bool believe_holes =
+      traits.known_good || status.ctime.seconds + kQuietSeconds < CoarseNow().seconds;
+  ASSIGN_OR_RETURN(
+      const FileScanner::Result result,
+      scanner_.ScanFile(
+          descriptor, may_have_holes, believe_holes, [&](std::span<const Piece> pieces) {
+            return lane_.AddPieces(pieces, /*split=*/!whole,
+                                   [&list](const ContentItem& item) { return list.Add(item); });
+          }));
+  progress_.bytes_read += result.bytes;
+  entry.sparse = result.has_hole;
   RETURN_IF_ERROR(lane_.EndFile());
-  if (!scanned) RETURN_IF_ERROR(lane_.FlushBeside());
+  RETURN_IF_ERROR(lane_.FlushBeside());
   entry.size = list.bytes();
   ASSIGN_OR_RETURN(entry.content, list.Finish());
   return OkStatus();

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -34,11 +36,16 @@ class EntryReader {
  public:
   EntryReader(BlobWriter& writer, const Chunker& chunker, SnapshotProgress& progress);
 
+  using Done = std::function<void(ReadEntry&)>;
+
   // `status` is what the walk saw; `name` is relative to the open `directory`; `base` is the entry
-  // in the base snapshot, null if there is none. Errors are those that end the snapshot (the
-  // repository's); what is wrong with the source is a problem.
-  StatusOr<ReadEntry> Read(int directory, const char* name, const FileStatus& status,
-                           const FileSystemTraits& traits, const Entry* base);
+  // in the base snapshot, null if there is none, and stays where it is until `done` was called.
+  // `done` gets what it came to: at once, or, since what small files hold is hashed together, by
+  // the time that FinishFiles returns; after an error, not at all. Errors are those that end the
+  // snapshot (the repository's); what is wrong with the source is a problem.
+  Status Read(int directory, const char* name, const FileStatus& status,
+              const FileSystemTraits& traits, const Entry* base, Done done);
+  Status FinishFiles();
   // Attributes of a directory, without its node; `name` "" means `directory` itself.
   StatusOr<ReadEntry> ReadDirectory(int directory, const char* name, const FileStatus& status);
   // What comes from a pipe, as a file's content.
@@ -47,17 +54,43 @@ class EntryReader {
   Status Flush() { return lane_.Flush(); }
 
  private:
-  Status ReadContent(int descriptor, const FileStatus& status, const FileSystemTraits& traits,
-                     const Content* former, Entry& entry);
-  Status ReadFile(int directory, const char* name, const FileSystemTraits& traits,
-                  const Content* former, ReadEntry& result);
+  // A file that was read, and waits for others to be hashed with.
+  struct SmallFile {
+    ReadEntry read;
+    const Content* former = nullptr;
+    size_t pieces = 0;  // in pieces_, after those of the files before it
+    Done done;
+  };
+  // So much is hashed at once that the lanes of the hash are full, and so little that it stays in
+  // a core's own cache.
+  static constexpr size_t kBatchBytes = 128 * kKiB;
+
+  Status TryRead(int directory, const char* name, const FileStatus& status,
+                 const FileSystemTraits& traits, const Entry* base, Done done);
+  // Those that read content return the bytes of a small file, which are not stored yet.
+  StatusOr<std::optional<ByteSpan>> ReadFile(int directory, const char* name,
+                                             const FileSystemTraits& traits, const Content* former,
+                                             ReadEntry& result);
+  StatusOr<std::optional<ByteSpan>> ReadContent(int descriptor, const FileSystemTraits& traits,
+                                                const Content* former, ReadEntry& result);
+  StatusOr<std::optional<ByteSpan>> ReadSmall(int descriptor, const FileStatus& status,
+                                              const FileSystemTraits& traits);
+  Status ReadLarge(int descriptor, const FileStatus& status, const FileSystemTraits& traits,
+                   const Content* former, Entry& entry);
+  Status KeepSmall(ByteSpan content, SmallFile file);
+  Status StoreSmallFiles();
+  void ForgetSmallFiles();
   Status ReadAttributes(int directory, const char* name, ReadEntry& result);
 
   BlobWriter& writer_;
   SnapshotProgress& progress_;
-  const size_t max_chunk_bytes_;
   BlobWriter::Lane lane_;
   FileScanner scanner_;
+
+  std::unique_ptr<uint8_t[]> small_content_;  // of small_files_, up to small_bytes_
+  size_t small_bytes_ = 0;
+  std::vector<SmallFile> small_files_;
+  std::vector<Piece> pieces_;
 };
 
 // The files that have several names: each is read once, and every name carries what was read.

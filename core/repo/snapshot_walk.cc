@@ -95,6 +95,7 @@ StatusOr<std::optional<Entry>> SnapshotWalk::Walk(const std::string& path,
       StatusOr<SourceDirectory::Pin> opened = top->handle->Open();
       if (!opened.ok()) return report_.Fail(std::move(opened).status());
       Status read = ReadSlot(top, slot, opened->descriptor(), worker);
+      if (read.ok()) read = Reader(worker).FinishFiles();
       if (!read.ok()) report_.Fail(std::move(read));
     });
     context_.pool.Wait();

@@ -95,8 +95,7 @@ class SnapshotWalk {
   void ReadFiles(const DirectoryRef& directory, const std::vector<Slot*>& slots, int worker);
   Status ReadSlot(const DirectoryRef& directory, Slot& slot, int descriptor, int worker);
   Status ReadAfterAll(Directory& directory, Span& span, int worker);
-  StatusOr<ReadEntry> ReadContent(const Directory& directory, const Slot& slot, const Entry* base,
-                                  int descriptor, int worker);
+  void TakeRead(const Directory& directory, Slot& slot, ReadEntry& read);
   void TakeSharedRead(const DirectoryRef& directory, Slot& slot, const ReadEntry& read);
   void FillSlot(const Directory& directory, Slot& slot, const ReadEntry& read);
   void CountUnchanged(const Directory& directory, const Slot& slot);

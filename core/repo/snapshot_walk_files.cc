@@ -23,6 +23,9 @@ void SnapshotWalk::ReadFiles(const DirectoryRef& directory, const std::vector<Sl
         return report_.Fail(std::move(status));
       }
     }
+    if (Status status = Reader(worker).FinishFiles(); !status.ok()) {
+      return report_.Fail(std::move(status));
+    }
   }
   Release(directory, worker);
 }
@@ -39,21 +42,18 @@ Status SnapshotWalk::ReadSlot(const DirectoryRef& directory, Slot& slot, int des
     if (!first) return OkStatus();
     --d.pending;
   }
-  ASSIGN_OR_RETURN(const ReadEntry read, ReadContent(d, slot, slot.base, descriptor, worker));
-  FillSlot(d, slot, read);
-  if (shared) inodes_.Publish(slot.status, read);
-  return OkStatus();
+  return Reader(worker).Read(descriptor, slot.name.c_str(), slot.status, d.TraitsFor(slot),
+                             slot.base, [this, directory, &slot, shared](ReadEntry& read) {
+                               TakeRead(*directory, slot, read);
+                               if (shared) inodes_.Publish(slot.status, read);
+                             });
 }
 
-StatusOr<ReadEntry> SnapshotWalk::ReadContent(const Directory& d, const Slot& slot,
-                                              const Entry* base, int descriptor, int worker) {
-  const FileSystemTraits& traits = d.TraitsFor(slot);
-  ASSIGN_OR_RETURN(ReadEntry read,
-                   Reader(worker).Read(descriptor, slot.name.c_str(), slot.status, traits, base));
+void SnapshotWalk::TakeRead(const Directory& d, Slot& slot, ReadEntry& read) {
   // Here and not by the directory that takes the entry for another name: it may have been listed
   // long after the file was read.
-  if (IsRacy(read.status, d.before_stat, traits)) read.settled = false;
-  return read;
+  if (IsRacy(read.status, d.before_stat, d.TraitsFor(slot))) read.settled = false;
+  FillSlot(d, slot, read);
 }
 
 // The files of a leaf that was to be taken over, whose entries are needed after all, since
@@ -67,11 +67,11 @@ Status SnapshotWalk::ReadAfterAll(Directory& d, Span& span, int worker) {
       continue;
     }
     slot.witness = WitnessToEarn(slot.witness, slot.status, d.before_stat, d.TraitsFor(slot), {});
-    ASSIGN_OR_RETURN(const ReadEntry read,
-                     ReadContent(d, slot, /*base=*/nullptr, pin->descriptor(), worker));
-    FillSlot(d, slot, read);
+    RETURN_IF_ERROR(Reader(worker).Read(pin->descriptor(), slot.name.c_str(), slot.status,
+                                        d.TraitsFor(slot), /*base=*/nullptr,
+                                        [&](ReadEntry& read) { TakeRead(d, slot, read); }));
   }
-  return OkStatus();
+  return Reader(worker).FinishFiles();
 }
 
 // Another name of the slot's file was read.

@@ -417,46 +417,47 @@ TEST(ScanFileTest, IsOfUseAgainAfterAnError) {
   EXPECT_EQ(pieces, PiecesByTheBook(content));
 }
 
-TEST(ReadSmallTest, GivesTheBytesOfAFileWithinTheLimit) {
+TEST(ReadSmallFileTest, GivesWhatEndsBeforeTheRoomIsFull) {
   const TempTree tree;
   FileScanner scanner = MakeScanner();
+  Bytes room(100'001);
   for (const size_t size : {0, 1, 4096, 99'999, 100'000, 100'001, 3'000'000}) {
     const Bytes content = RandomBytes(size, 8);
     tree.Write("file", AsText(content));
     ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
-    ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 100'000, 0));
-    EXPECT_EQ(small.second, size <= 100'000) << size;
-    if (small.second) {
-      EXPECT_TRUE(
-          std::equal(small.first.begin(), small.first.end(), content.begin(), content.end()));
+    ASSERT_OK_AND_ASSIGN(const std::optional<size_t> small, ReadSmallFile(file.get(), room, 0));
+    EXPECT_EQ(small.has_value(), size <= 100'000) << size;
+    if (small) {
+      EXPECT_EQ(Bytes(room.begin(), room.begin() + static_cast<ptrdiff_t>(*small)), content);
       Pieces pieces;
-      EXPECT_OK(scanner.ScanMemory(small.first, KeepIn(pieces)));
+      EXPECT_OK(scanner.ScanMemory(ByteSpan(room).first(*small), KeepIn(pieces)));
       EXPECT_EQ(pieces, PiecesByTheBook(content));
     }
   }
 }
 
-TEST(ReadSmallTest, TheLimitMayBeLargerThanTheBuffer) {
-  const TempTree tree("/dev/shm");
-  const Bytes content = RandomBytes(3 * kMiB, 9);
-  tree.Write("file", AsText(content));
+TEST(ReadSmallFileTest, WhatWasExpectedIsTakenForTheWhole) {
+  const TempTree tree;
+  tree.Write("file", "ten bytes.");
   ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(tree.fd(), "file"));
-  FileScanner scanner = MakeScanner();
-  ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 3 * kMiB, 0));
-  EXPECT_TRUE(small.second);
-  EXPECT_EQ(small.first.size(), content.size());
-  Pieces pieces;
-  ASSERT_OK(scanner.ScanFile(file.get(), true, true, KeepIn(pieces)));
-  EXPECT_EQ(pieces, PiecesByTheBook(content));
+  Bytes room(10);
+  // Nothing says that it ends there.
+  ASSERT_OK_AND_ASSIGN(std::optional<size_t> small, ReadSmallFile(file.get(), room, 10));
+  EXPECT_EQ(small, std::nullopt);
+  room.resize(11);
+  ASSERT_OK_AND_ASSIGN(small, ReadSmallFile(file.get(), room, 10));
+  EXPECT_EQ(small, 10U);
+  ASSERT_OK_AND_ASSIGN(small, ReadSmallFile(file.get(), room, 7));
+  EXPECT_EQ(small, 10U);
 }
 
-TEST(ReadSmallTest, AShortReadIsNotTheEnd) {
+TEST(ReadSmallFileTest, AShortReadIsNotTheEnd) {
   ASSERT_OK_AND_ASSIGN(const Descriptor file, OpenFileAt(AT_FDCWD, "/proc/self/smaps"));
-  FileScanner scanner = MakeScanner();
-  ASSERT_OK_AND_ASSIGN(const auto small, scanner.ReadSmall(file.get(), 10 * kMiB, 0));
-  EXPECT_TRUE(small.second);
+  Bytes room(10 * kMiB);
+  ASSERT_OK_AND_ASSIGN(const std::optional<size_t> small, ReadSmallFile(file.get(), room, 0));
+  ASSERT_TRUE(small);
   // One read gives no more than a page of it or two; the stack is mapped near the end.
-  EXPECT_THAT(std::string(AsText(small.first)), HasSubstr("[stack]"));
+  EXPECT_THAT(std::string(AsText(ByteSpan(room).first(*small))), HasSubstr("[stack]"));
 }
 
 }  // namespace

@@ -308,7 +308,7 @@ TEST_F(SnapshotBaseTest, NamesTakenOverAndNamesReadAreOneGroup) {
 }
 
 TEST_F(SnapshotBaseTest, ANameThatVanishesTakesNoOtherWithIt) {
-  Write(Source("a/before"), Noise(5000, 1));
+  Write(Source("a/before"), Noise(600'000, 1));  // too large to wait for the next one
   Write(Source("a/one"), Noise(6000, 2));
   std::filesystem::create_directories(Source("z"));
   std::filesystem::create_hard_link(Source("a/one"), Source("z/two"));
