@@ -46,13 +46,20 @@ CAIRN_LANES_INLINE __m512i Everywhere(uint32_t word) {
   return _mm512_set1_epi32(static_cast<int>(word));
 }
 
+// a + word + b in this order, as b is what comes late; GCC would change it.
+CAIRN_LANES_INLINE __m512i AddLate(__m512i a, __m512i word, __m512i b) {
+  __m512i early = _mm512_add_epi32(a, word);
+  asm("" : "+v"(early));
+  return _mm512_add_epi32(early, b);
+}
+
 template <int a, int b, int c, int d>
 CAIRN_LANES_INLINE void Mix(__m512i (&v)[16], __m512i x, __m512i y) {
-  v[a] = _mm512_add_epi32(_mm512_add_epi32(v[a], v[b]), x);
+  v[a] = AddLate(v[a], x, v[b]);
   v[d] = _mm512_maskz_ror_epi32(kAll, _mm512_xor_si512(v[d], v[a]), 16);
   v[c] = _mm512_add_epi32(v[c], v[d]);
   v[b] = _mm512_maskz_ror_epi32(kAll, _mm512_xor_si512(v[b], v[c]), 12);
-  v[a] = _mm512_add_epi32(_mm512_add_epi32(v[a], v[b]), y);
+  v[a] = AddLate(v[a], y, v[b]);
   v[d] = _mm512_maskz_ror_epi32(kAll, _mm512_xor_si512(v[d], v[a]), 8);
   v[c] = _mm512_add_epi32(v[c], v[d]);
   v[b] = _mm512_maskz_ror_epi32(kAll, _mm512_xor_si512(v[b], v[c]), 7);
@@ -170,6 +177,8 @@ CAIRN_LANES void CompressLanes(const HashKey& key, std::span<const HashLane> lan
     CAIRN_UNROLL for (size_t i = 0; i < kHashLanes; ++i) {
       block[i] = _mm512_loadu_si512(state.at[i]);
       state.at[i] += kBlockBytes;
+      // So many streams are more than the processor foresees.
+      _mm_prefetch(reinterpret_cast<const char*>(state.at[i] + kBlockBytes), _MM_HINT_T0);
     }
     Transpose(block);
     Compress(chain, block, counter, block_size, _mm512_or_si512(flags, start_flags));

@@ -123,24 +123,24 @@ void Blake3Many::State::HashInLanes(const HashKey& key, std::span<const ByteSpan
 void Blake3Many::State::HashChunks(LaneQueue& queue, std::span<const ByteSpan> inputs) {
   short_lanes.clear();
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const uint8_t* bytes = inputs[i].data();
-    size_t left = inputs[i].size();
-    const size_t count = trees[i].count;
-    for (uint32_t chunk = 0; chunk < count; ++chunk) {
-      const auto size = static_cast<uint32_t>(std::min(left, HashLane::kChunkBytes));
-      const HashLane lane{.bytes = bytes,
-                          .size = size,
-                          .counter = chunk,
-                          .is_root = count == 1,
-                          .out = &hashes[trees[i].first + chunk]};
-      if (size == HashLane::kChunkBytes) {
-        queue.Add(lane);
-      } else {
-        short_lanes.push_back(lane);
-      }
-      bytes += size;
-      left -= size;
+    const uint8_t* const bytes = inputs[i].data();
+    const size_t whole = inputs[i].size() / HashLane::kChunkBytes;
+    const size_t rest = inputs[i].size() % HashLane::kChunkBytes;
+    const bool is_root = trees[i].count == 1;
+    Hash256* const level = &hashes[trees[i].first];
+    for (size_t chunk = 0; chunk < whole; ++chunk) {
+      queue.Add({.bytes = bytes + chunk * HashLane::kChunkBytes,
+                 .size = HashLane::kChunkBytes,
+                 .counter = static_cast<uint32_t>(chunk),
+                 .is_root = is_root,
+                 .out = &level[chunk]});
     }
+    if (whole == trees[i].count) continue;
+    short_lanes.push_back({.bytes = bytes + whole * HashLane::kChunkBytes,
+                           .size = static_cast<uint32_t>(rest),
+                           .counter = static_cast<uint32_t>(whole),
+                           .is_root = is_root,
+                           .out = &level[whole]});
   }
   std::ranges::sort(short_lanes, std::ranges::greater(), &HashLane::size);
   for (const HashLane& lane : short_lanes) queue.Add(lane);
