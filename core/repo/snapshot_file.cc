@@ -134,18 +134,24 @@ StatusOr<std::optional<ByteSpan>> EntryReader::ReadFile(int directory, const cha
     if (NeedsLease(before, CoarseNow(), traits) && !NobodyWrites(file->get(), traits)) {
       result.settled = false;
     }
-    StatusOr<std::optional<ByteSpan>> content = ReadContent(file->get(), traits, former, result);
-    if (!content.ok()) {
+    StatusOr<std::optional<ByteSpan>> content = ReadSmall(file->get(), before, traits);
+    Status status = content.status();
+    if (status.ok()) {
+      small = *content;
+      // Neighbours stay in order.
+      if (!small) RETURN_IF_ERROR(FinishFiles());
+      status = TakeContent(file->get(), small, traits, former, result);
+    }
+    if (!status.ok()) {
       // The repository's errors come back from every call of the writer; others are the source's.
       RETURN_IF_ERROR(writer_.Failure());
       result.entry.unread = true;
       result.entry.size = 0;
       result.entry.sparse = false;
       result.entry.content = {};
-      NoteProblem(content.status(), result);
+      NoteProblem(status, result);
       return std::optional<ByteSpan>();
     }
-    small = *content;
     if (SameFile(before, result.status)) break;
     if (attempt == kFileReadAttempts) {
       result.problem = "changed while it was read";
@@ -157,23 +163,19 @@ StatusOr<std::optional<ByteSpan>> EntryReader::ReadFile(int directory, const cha
   return small;
 }
 
-StatusOr<std::optional<ByteSpan>> EntryReader::ReadContent(int descriptor,
-                                                           const FileSystemTraits& traits,
-                                                           const Content* former,
-                                                           ReadEntry& result) {
-  ASSIGN_OR_RETURN(const std::optional<ByteSpan> small,
-                   ReadSmall(descriptor, result.status, traits));
+// `small` is what was read of a small file, and nothing of another.
+Status EntryReader::TakeContent(int descriptor, const std::optional<ByteSpan>& small,
+                                const FileSystemTraits& traits, const Content* former,
+                                ReadEntry& result) {
   if (small) {
     result.entry.size = small->size();
     result.entry.sparse = false;
   } else {
-    // Neighbours stay in order.
-    RETURN_IF_ERROR(FinishFiles());
     RETURN_IF_ERROR(ReadLarge(descriptor, result.status, traits, former, result.entry));
   }
   ASSIGN_OR_RETURN(result.status, StatAt(descriptor, ""));
   CopyAttributes(result.status, result.entry);
-  return small;
+  return OkStatus();
 }
 
 // Nothing if it is larger than kWholeFileBytes, or may have holes.

@@ -67,14 +67,14 @@ class EntryReader {
 
   Status TryRead(int directory, const char* name, const FileStatus& status,
                  const FileSystemTraits& traits, const Entry* base, Done done);
-  // Those that read content return the bytes of a small file, which are not stored yet.
+  // What a small file holds is returned, and not stored yet.
   StatusOr<std::optional<ByteSpan>> ReadFile(int directory, const char* name,
                                              const FileSystemTraits& traits, const Content* former,
                                              ReadEntry& result);
-  StatusOr<std::optional<ByteSpan>> ReadContent(int descriptor, const FileSystemTraits& traits,
-                                                const Content* former, ReadEntry& result);
   StatusOr<std::optional<ByteSpan>> ReadSmall(int descriptor, const FileStatus& status,
                                               const FileSystemTraits& traits);
+  Status TakeContent(int descriptor, const std::optional<ByteSpan>& small,
+                     const FileSystemTraits& traits, const Content* former, ReadEntry& result);
   Status ReadLarge(int descriptor, const FileStatus& status, const FileSystemTraits& traits,
                    const Content* former, Entry& entry);
   Status KeepSmall(ByteSpan content, SmallFile file);

@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "core/base/unique_fd.h"
 #include "core/repo/check.h"
@@ -210,6 +211,59 @@ TEST_F(SnapshotReadTest, AFileThatOpensAndCannotBeReadIsUnread) {
   EXPECT_EQ(result.problems, 1U);
   EXPECT_THAT(problems_[path], HasSubstr(std::generic_category().message(EIO)));
   ExpectUnread(result, "");
+}
+
+// What small files hold is stored when there is enough of it to be hashed together.
+TEST_F(SnapshotReadTest, NeighboursOfAnySizeKeepTheirOwnContent) {
+  constexpr size_t kSizes[] = {5,       0,       1024,    1025,    130'000, 0,     131'072,
+                               524'288, 524'289, 700'000, 1'023,   9,       9'000, 131'071,
+                               17,      262'144, 524'287, 300'000, 40'000,  1,     0};
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const size_t size : kSizes) {
+    const std::string name = "file" + std::to_string(100 + files.size());
+    Write(Source(name), Noise(size, files.size()));
+    files.emplace_back(name, Read(Source(name)));
+  }
+  // Holes are found where the bytes are not.
+  ASSERT_EQ(::truncate(Source("file103").c_str(), 65'536), 0);
+  files[3].second.resize(65'536);
+  SnapshotOptions options;
+  options.threads = 1;
+  const SnapshotResult result = TakeIt(Source(), options);
+  EXPECT_EQ(result.problems, 0U);
+  ASSERT_TRUE(result.id);
+  RestoreAll(Place(*result.id));
+  for (const auto& [name, content] : files) {
+    EXPECT_TRUE(Read(Target(name)) == content) << name << ", " << content.size();
+  }
+}
+
+TEST_F(SnapshotReadTest, ASmallFileThatCannotBeReadTakesNoOtherWithIt) {
+  for (const char* const name : {"a", "b", "c"}) Write(Source(name), Noise(3000, name[0]));
+  const ReadsOfFile reads(Source("b"), [](uint64_t) { return EIO; });
+  const SnapshotResult result = TakeIt(Source());
+  EXPECT_EQ(result.problems, 1U);
+  ExpectUnread(result, "b");
+  EXPECT_EQ(EntryOf(result, "a").size, 3000U);
+  EXPECT_EQ(EntryOf(result, "c").size, 3000U);
+}
+
+TEST_F(SnapshotReadTest, AFileThatIsNoLongerSmallIsReadWhole) {
+  for (const char* const name : {"a", "b", "c"}) Write(Source(name), Noise(3000, name[0]));
+  const std::string grown = Noise(kLarge, 1);
+  bool done = false;
+  const ReadsOfFile reads(Source("b"), [&](uint64_t) {
+    if (!std::exchange(done, true)) Write(Source("b"), grown);
+    return 0;
+  });
+  const SnapshotResult result = TakeIt(Source());
+  EXPECT_TRUE(done);
+  EXPECT_EQ(result.problems, 0U);
+  ASSERT_TRUE(result.id);
+  RestoreAll(Place(*result.id));
+  for (const char* const name : {"a", "b", "c"}) {
+    EXPECT_TRUE(Read(Target(name)) == Read(Source(name))) << name;
+  }
 }
 
 // SEEK_HOLE has been wrong about data that was not written back yet, on file systems not among
